@@ -1,0 +1,2 @@
+// Package fib turns bindings into entries that workers look up.
+package fib

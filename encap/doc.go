@@ -1,0 +1,2 @@
+// Package encap holds tunnel headers as bytes.
+package encap

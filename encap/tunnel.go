@@ -1,0 +1,79 @@
+package encap
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+)
+
+// MAC is an IEEE 802 48-bit Ethernet address in wire order.
+type MAC [6]byte
+
+// String is the address in colon form, 02:00:00:00:00:0b.
+func (m MAC) String() string { return net.HardwareAddr(m[:]).String() }
+
+// IsZero says whether no address is set.
+func (m MAC) IsZero() bool { return m == MAC{} }
+
+// ParseMAC reads a 48-bit address in any form that net.ParseMAC takes.
+func ParseMAC(s string) (MAC, error) {
+	hw, err := net.ParseMAC(s)
+	if err != nil || len(hw) != 6 {
+		return MAC{}, fmt.Errorf("encap: %q is not a 48-bit Ethernet address, such as 02:00:00:00:00:0b", s)
+	}
+	return MAC(hw), nil
+}
+
+// VNI is a virtual network identifier; 24 bits go on the wire.
+type VNI uint32
+
+// MaxVNI is the largest identifier that fits the header.
+const MaxVNI VNI = 1<<24 - 1
+
+// Protocol is a tunnel protocol. The zero value is Geneve.
+type Protocol uint8
+
+// Tunnel protocols.
+const (
+	Geneve Protocol = iota // RFC 8926
+)
+
+// Default inner Ethernet addresses, locally administered: used where a binding
+// names none. A virtual router that filters on the destination address is given
+// its own by the binding or by its neighbor's profile.
+var (
+	DefaultInnerSrc = MAC{0x02, 'e', 'i', 'p', 'g', 'w'}
+	DefaultInnerDst = MAC{0x02, 'e', 'i', 'p', 'v', 'r'}
+)
+
+// Tunnel is what a binding says of the way to a virtual router. It holds nothing
+// of the underlay, so it is the same on every gateway. It is comparable: equal
+// tunnels share one compiled entry.
+type Tunnel struct {
+	VTEP     netip.Addr // outer destination; never an IPv4-mapped IPv6 address
+	VNI      VNI
+	Protocol Protocol
+	Port     uint16 // UDP destination port; 0 is the protocol's own, 6081 for Geneve
+	InnerDst MAC    // inner Ethernet destination; zero is DefaultInnerDst
+	InnerSrc MAC    // inner Ethernet source; zero is DefaultInnerSrc
+	Options  Options
+}
+
+// Outer is what the underlay says of the way to a VTEP: one next hop.
+type Outer struct {
+	Src, Dst MAC        // outer Ethernet
+	VLAN     uint16     // 802.1Q TCI of the outer tag; 0 is untagged
+	Local    netip.Addr // outer IP source, of the VTEP's family
+	TTL      uint8      // outer TTL or hop limit; 0 is 64
+
+	// ZeroChecksum6 sends UDP checksum zero over IPv6 (RFC 6935) instead of
+	// computing it. Over IPv4 the checksum is always zero (RFC 8926 section 3.3).
+	ZeroChecksum6 bool
+}
+
+// Inner is what Header.Apply has to know of the packet that it encapsulates.
+type Inner struct {
+	Hash uint32 // flow hash: its low 14 bits make the UDP source port 0xC000 | hash
+	TOS  uint8  // IPv4 TOS or IPv6 traffic class, copied to the outer header (RFC 6040 normal mode)
+	IPv6 bool   // family of the inner packet: its EtherType in the inner Ethernet header
+}
