@@ -6,7 +6,6 @@ package hold
 import (
 	_ "github.com/asavie/xdp"
 	_ "github.com/cilium/ebpf"
-	_ "github.com/cilium/ebpf/cmd/bpf2go"
 	_ "github.com/cilium/ebpf/link"
 	_ "github.com/coreos/go-systemd/v22/daemon"
 	_ "github.com/gaissmai/bart"
