@@ -1,0 +1,91 @@
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+BIN   := bin/eipgw
+CACHE := $(CURDIR)/.cache
+LINT  := $(CACHE)/bin/golangci-lint
+LINT_VERSION := v2.6.2
+BENCHSTAT := $(CACHE)/bin/benchstat
+BENCHSTAT_VERSION := v0.0.0-20260908200009-22c9c6c9d4da
+
+# The demo's real parts: SWITCH=frr runs FRR as both switches, ROUTER=ovs runs
+# Open vSwitch in userspace as the virtual routers.
+SWITCH ?= embedded
+ROUTER ?= embedded
+
+.PHONY: help
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/eipgw
+	@mkdir -p bin
+	go build -o $(BIN) ./cmd/eipgw
+
+.PHONY: root
+root:
+	@[ "$$(id -u)" = 0 ] || { echo "needs root: it makes network namespaces, loads an XDP program and opens AF_XDP sockets. Run it as root (sudo make $(or $(firstword $(MAKECMDGOALS)),test)), or 'make unit' for what needs no root." >&2; exit 1; }
+
+.PHONY: demo
+demo: root build ## the gateway's main job on a network in namespaces; SWITCH=frr ROUTER=ovs for real parts
+	@sets=""; [ "$(SWITCH)" != frr ] || sets="$$sets frr"; [ "$(ROUTER)" != ovs ] || sets="$$sets ovs"; \
+	[ -z "$$sets" ] || .ci/packages $$sets
+	$(BIN) demo --switch $(SWITCH) --router $(ROUTER)
+
+.PHONY: test
+test: root build ## every test: unit, race, pcap cases, integration with FRR, BIRD, ExaBGP and Open vSwitch
+	.ci/packages test
+	go vet ./...
+	go test -timeout 15m ./...
+	go test -race -timeout 15m $(RACE)
+
+# What has goroutines or memory of its own is run again under the race detector.
+RACE := ./encap/... ./dataplane/... ./bgpd/... ./cmd/internal/... ./pcaps/...
+
+.PHONY: unit
+unit: ## the tests that need no root; the others skip and say so
+	go vet ./...
+	go test ./...
+
+.PHONY: ci
+ci: export EIPGW_NO_SKIP = 1
+ci: check-generated lint test ## what .ci/run runs: a skip is a failure
+
+.PHONY: lint
+lint: $(LINT) ## gofmt, vet, staticcheck and the import rules
+	$(LINT) run ./...
+
+$(LINT):
+	.ci/packages build
+	GOBIN=$(CACHE)/bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+
+$(BENCHSTAT):
+	GOBIN=$(CACHE)/bin go install golang.org/x/perf/cmd/benchstat@$(BENCHSTAT_VERSION)
+
+.PHONY: generate
+generate: ## regenerate the XDP program and the pcap cases
+	.ci/packages generate
+	go generate ./...
+
+.PHONY: check-generated
+check-generated: generate ## fail when the committed generated files are not what the sources give
+	@out=$$(git status --porcelain -- '*_bpfel.go' '*_bpfel.o' pcaps go.mod go.sum); \
+	[ -z "$$out" ] || { echo "generated files differ from what is committed (run 'make generate' and commit):"; echo "$$out"; exit 1; }
+
+FUZZTIME ?= 30s
+.PHONY: fuzz
+fuzz: ## each fuzz target for FUZZTIME (default 30s)
+	@set -e; grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u | while read -r d; do \
+	  for f in $$(grep -rhoE --include='*_test.go' '^func Fuzz[A-Za-z0-9]+' $$d/*_test.go | awk '{print $$2}' | sort -u); do \
+	    echo "== $$d $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$d; done; done
+
+COUNT ?= 10
+.PHONY: bench
+bench: $(BENCHSTAT) ## benchmarks in memory, COUNT times (default 10), medians by benchstat
+	@mkdir -p $(CACHE)
+	go test -run '^$$' -bench . -benchmem -count $(COUNT) ./perf/ | tee $(CACHE)/bench.txt
+	$(BENCHSTAT) $(CACHE)/bench.txt
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin .cache
