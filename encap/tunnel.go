@@ -15,6 +15,9 @@ func (m MAC) String() string { return net.HardwareAddr(m[:]).String() }
 // IsZero says whether no address is set.
 func (m MAC) IsZero() bool { return m == MAC{} }
 
+// isGroup says whether the address is multicast or broadcast.
+func (m MAC) isGroup() bool { return m[0]&1 != 0 }
+
 // ParseMAC reads a 48-bit address in any form that net.ParseMAC takes.
 func ParseMAC(s string) (MAC, error) {
 	hw, err := net.ParseMAC(s)
@@ -38,6 +41,14 @@ const (
 	Geneve Protocol = iota // RFC 8926
 )
 
+// String is the protocol's name in lower case.
+func (p Protocol) String() string {
+	if p == Geneve {
+		return "geneve"
+	}
+	return fmt.Sprintf("protocol %d", uint8(p))
+}
+
 // Default inner Ethernet addresses, locally administered: used where a binding
 // names none. A virtual router that filters on the destination address is given
 // its own by the binding or by its neighbor's profile.
@@ -59,6 +70,32 @@ type Tunnel struct {
 	Options  Options
 }
 
+// Canonical is t with its defaults filled in: tunnels whose canonical forms are
+// equal put the same bytes on the wire.
+func (t Tunnel) Canonical() Tunnel {
+	if t.Port == 0 {
+		t.Port = GenevePort
+	}
+	if t.InnerDst.IsZero() {
+		t.InnerDst = DefaultInnerDst
+	}
+	if t.InnerSrc.IsZero() {
+		t.InnerSrc = DefaultInnerSrc
+	}
+	return t
+}
+
+// String is the tunnel in one line, "geneve 10.0.2.11:6081 vni 5001 inner
+// 02:65:69:70:67:77 > 02:65:69:70:76:72 options none".
+func (t Tunnel) String() string {
+	t = t.Canonical()
+	return fmt.Sprintf("%s %s vni %d inner %s > %s options %s",
+		t.Protocol, netip.AddrPortFrom(t.VTEP, t.Port), t.VNI, t.InnerSrc, t.InnerDst, t.Options)
+}
+
+// defaultTTL is the outer TTL or hop limit where none is configured.
+const defaultTTL = 64
+
 // Outer is what the underlay says of the way to a VTEP: one next hop.
 type Outer struct {
 	Src, Dst MAC        // outer Ethernet
@@ -67,13 +104,13 @@ type Outer struct {
 	TTL      uint8      // outer TTL or hop limit; 0 is 64
 
 	// ZeroChecksum6 sends UDP checksum zero over IPv6 (RFC 6935) instead of
-	// computing it. Over IPv4 the checksum is always zero (RFC 8926 section 3.3).
+	// computing it. Over IPv4 the checksum is always zero (RFC 8926 section 4.3).
 	ZeroChecksum6 bool
 }
 
 // Inner is what Header.Apply has to know of the packet that it encapsulates.
 type Inner struct {
-	Hash uint32 // flow hash: its low 14 bits make the UDP source port 0xC000 | hash
+	Hash uint32 // flow hash: low 14 bits are the UDP source port 0xC000 | hash, high 20 bits the outer IPv6 flow label (RFC 6438)
 	TOS  uint8  // IPv4 TOS or IPv6 traffic class, copied to the outer header (RFC 6040 normal mode)
 	IPv6 bool   // family of the inner packet: its EtherType in the inner Ethernet header
 }

@@ -1,0 +1,82 @@
+package encap
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+)
+
+// Validate refuses a tunnel that no underlay could make usable.
+func (t Tunnel) Validate() error {
+	if err := validAddr(t.VTEP); err != nil {
+		return fmt.Errorf("encap: tunnel: VTEP %s: %w", t.VTEP, err)
+	}
+	if t.Protocol != Geneve {
+		return fmt.Errorf("encap: tunnel to %s: protocol %d, want %d (Geneve)", t.VTEP, t.Protocol, Geneve)
+	}
+	if t.VNI > MaxVNI {
+		return fmt.Errorf("encap: tunnel to %s: VNI %d, want at most %d", t.VTEP, t.VNI, MaxVNI)
+	}
+	if t.InnerDst.isGroup() {
+		return fmt.Errorf("encap: tunnel to %s: inner destination MAC %s, want a unicast address", t.VTEP, t.InnerDst)
+	}
+	if t.InnerSrc.isGroup() {
+		return fmt.Errorf("encap: tunnel to %s: inner source MAC %s, want a unicast address", t.VTEP, t.InnerSrc)
+	}
+	if err := t.Options.validate(); err != nil {
+		return fmt.Errorf("encap: tunnel to %s: options: %w", t.VTEP, err)
+	}
+	return nil
+}
+
+// maxVID is the largest VLAN identifier; 4095 is reserved (802.1Q table 9-2).
+const maxVID = 4094
+
+// validate refuses a way that cannot lead to vtep.
+func (o Outer) validate(vtep netip.Addr) error {
+	switch {
+	case o.Dst.IsZero() || o.Dst.isGroup():
+		return fmt.Errorf("destination MAC %s, want the next hop's unicast address", o.Dst)
+	case o.Src.IsZero() || o.Src.isGroup():
+		return fmt.Errorf("source MAC %s, want the port's unicast address", o.Src)
+	case o.VLAN&0xfff > maxVID:
+		return fmt.Errorf("VLAN tag 0x%04x: identifier %d, want at most %d", o.VLAN, o.VLAN&0xfff, maxVID)
+	}
+	if err := validAddr(o.Local); err != nil {
+		return fmt.Errorf("source address %s: %w", o.Local, err)
+	}
+	if o.Local.Is4() != vtep.Is4() {
+		return fmt.Errorf("source address %s, want one of the VTEP's family", o.Local)
+	}
+	if o.Local == vtep {
+		return fmt.Errorf("source address %s, want another than the VTEP", o.Local)
+	}
+	return nil
+}
+
+// ttl is the outer TTL or hop limit, with the default filled in.
+func (o Outer) ttl() uint8 {
+	if o.TTL == 0 {
+		return defaultTTL
+	}
+	return o.TTL
+}
+
+// validAddr says why an address cannot be an end of a tunnel.
+func validAddr(a netip.Addr) error {
+	switch {
+	case !a.IsValid():
+		return errors.New("no address, want IPv4 or IPv6 unicast")
+	case a.Is4In6():
+		return fmt.Errorf("IPv4-mapped IPv6, want %s", a.Unmap())
+	case a.Zone() != "":
+		return errors.New("has a zone, want an address that means the same on every gateway")
+	case a.Is6() && a.IsLinkLocalUnicast():
+		return errors.New("link-local, want an address that means the same on every gateway")
+	case a.IsUnspecified(), a.IsMulticast(), a.IsLoopback(), a == broadcast:
+		return errors.New("want a unicast address that a link can carry")
+	}
+	return nil
+}
+
+var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
