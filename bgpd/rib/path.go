@@ -10,6 +10,12 @@ import (
 // SourceID names who says things: "static", "admin", or a BGP neighbor's address.
 type SourceID string
 
+// Sources that are not BGP neighbors.
+const (
+	SourceStatic SourceID = "static" // the bindings file
+	SourceAdmin  SourceID = "admin"  // bound at runtime by the admin API
+)
+
 // Carrier is the part of a route that said which tunnel leads to the EIP.
 type Carrier uint8
 
@@ -39,3 +45,16 @@ type Path struct {
 
 	Learned time.Time
 }
+
+var carrierNames = [...]string{"static", "tunnel-encap", "large-community", "next-hop", "peer"}
+
+// String is the carrier's name in configuration, tables and JSON.
+func (c Carrier) String() string {
+	if int(c) >= len(carrierNames) {
+		return "unknown"
+	}
+	return carrierNames[c]
+}
+
+// MarshalText makes JSON carry the name.
+func (c Carrier) MarshalText() ([]byte, error) { return []byte(c.String()), nil }

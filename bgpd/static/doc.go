@@ -1,0 +1,2 @@
+// Package static reads bindings from a file.
+package static
