@@ -7,6 +7,7 @@
 //	need.go     what a test needs to run at all; the one way to skip
 //	lab.go      Lab: a set of namespaces with one Close; T for tests, Run for programs
 //	ns.go       NS: make, name, enter, run commands in, remove a namespace
+//	thread.go   the one place where a thread changes namespace and comes back
 //	sweep.go    names that tell who made a namespace; removal of what a dead process left
 //	proc.go     processes inside a namespace
 //	sysctl.go   kernel settings of a namespace

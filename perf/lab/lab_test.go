@@ -89,13 +89,11 @@ func TestCommandRunsInsideAndIsKilledByClose(t *testing.T) {
 	assert.Equal(t, 1, strings.Count(out, "\n"), "only loopback: %s", out)
 
 	sleep := ns.Command(ctx(t), "sleep", "60")
-	sleep.Stderr = os.Stderr
 	require.NoError(t, sleep.Start())
-	// The command has entered the namespace when its namespace link says so.
 	require.Eventually(t, func() bool {
-		mine, err := os.Readlink("/proc/self/ns/net")
-		its, errIts := os.Readlink("/proc/" + itoa(sleep.Process.Pid) + "/ns/net")
-		return err == nil && errIts == nil && mine != its
+		here, err := os.Stat(ns.Path())
+		its, errIts := os.Stat("/proc/" + itoa(sleep.Process.Pid) + "/ns/net")
+		return err == nil && errIts == nil && os.SameFile(here, its)
 	}, 2*time.Second, time.Millisecond)
 	waited := make(chan error, 1)
 	go func() { waited <- sleep.Wait() }()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -164,19 +165,35 @@ func (ns *NS) SetMAC(name, mac string) error {
 	return ns.onLink(name, "address "+mac, func(l netlink.Link) error { return ns.handle.LinkSetHardwareAddr(l, hw) })
 }
 
-// WaitUp waits, at most two seconds, until a link is operational.
+// WaitUp waits, at most two seconds, until a link is operational and its IPv6 addresses
+// answer neighbor solicitations, which the kernel arranges a little later.
 func (ns *NS) WaitUp(name string) error {
 	for deadline := time.Now().Add(2 * time.Second); ; time.Sleep(time.Millisecond) {
 		link, err := ns.Link(name)
 		if err != nil {
 			return err
 		}
-		if s := link.Attrs().OperState; s == netlink.OperUp || s == netlink.OperUnknown {
+		state := link.Attrs().OperState
+		tentative, err := ns.tentative(link)
+		switch {
+		case err != nil:
+			return fmt.Errorf("lab: link %s:%s: %w", ns.label, name, err)
+		case !tentative && (state == netlink.OperUp || state == netlink.OperUnknown):
 			return nil
-		} else if time.Now().After(deadline) {
-			return fmt.Errorf("lab: link %s:%s is %v, want up", ns.label, name, s)
+		case time.Now().After(deadline):
+			return fmt.Errorf("lab: link %s:%s is %v, want up; tentative addresses: %v", ns.label, name, state, tentative)
 		}
 	}
+}
+
+// tentative says whether a link has an IPv6 address that is not in use yet, or may have
+// one because the list changed while it was read.
+func (ns *NS) tentative(link netlink.Link) (bool, error) {
+	addrs, err := ns.handle.AddrList(link, unix.AF_INET6)
+	if errors.Is(err, netlink.ErrDumpInterrupted) {
+		return true, nil
+	}
+	return slices.ContainsFunc(addrs, func(a netlink.Addr) bool { return a.Flags&unix.IFA_F_TENTATIVE != 0 }), err
 }
 
 // probeLinkKind makes and removes a link of the kind in a namespace of its own.

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"sync"
 
 	"github.com/vishvananda/netlink"
@@ -59,37 +58,29 @@ func (ns *NS) setUp() error {
 	return ns.Up("lo")
 }
 
-// createNamed makes a namespace and mounts it on path. The new thread that unshares
-// is ended, never reused.
-func createNamed(path string) (netns.NsHandle, error) {
-	type result struct {
-		fd  netns.NsHandle
-		err error
-	}
-	done := make(chan result)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-		fd, err := unshareTo(path)
-		done <- result{fd, err}
-	}()
-	r := <-done
-	return r.fd, r.err
+// createNamed makes a namespace and mounts it on path.
+func createNamed(path string) (fd netns.NsHandle, err error) {
+	err = aside(func() error {
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			return fmt.Errorf("unshare: %w", err)
+		}
+		fd, err = mountSelf(path)
+		return err
+	})
+	return fd, err
 }
 
-func unshareTo(path string) (netns.NsHandle, error) {
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		return -1, fmt.Errorf("unshare: %w", err)
-	}
-	const self = "/proc/thread-self/ns/net"
+// mountSelf mounts the calling thread's namespace on a new file and opens it.
+func mountSelf(path string) (netns.NsHandle, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDONLY, 0o444)
 	if err != nil {
 		return -1, err
 	}
 	_ = f.Close()
-	if err := unix.Mount(self, path, "none", unix.MS_BIND, ""); err != nil {
+	if err := unix.Mount(threadNS, path, "none", unix.MS_BIND, ""); err != nil {
 		return -1, errors.Join(fmt.Errorf("mounting on %s: %w", path, err), os.Remove(path))
 	}
-	fd, err := unix.Open(self, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	fd, err := unix.Open(threadNS, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return -1, errors.Join(err, removeNamed(path))
 	}
@@ -114,57 +105,14 @@ func (ns *NS) FD() int { return int(ns.fd) }
 
 // Do runs f on an OS thread that is inside the namespace, and waits. Sockets that f
 // opens stay in the namespace; goroutines that f starts do not. A panic in f, or the
-// Goexit of a failed test, carries over to the caller. A thread that cannot be brought
-// back is ended.
+// Goexit of a failed test, carries over to the caller.
 func (ns *NS) Do(f func() error) error {
-	var (
-		err      error
-		returned bool
-		panicked any
-	)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		defer func() {
-			if !returned {
-				panicked = recover()
-			}
-		}()
-		err = ns.onThread(f)
-		returned = true
-	}()
-	<-done
-	switch {
-	case returned:
-		return err
-	case panicked != nil:
-		panic(panicked)
-	default:
-		runtime.Goexit()
-		return nil
-	}
-}
-
-// onThread enters the namespace, runs f and returns. It leaves the thread locked, for
-// the runtime to end with its goroutine, when the way back fails.
-func (ns *NS) onThread(f func() error) error {
-	runtime.LockOSThread()
-	home, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		runtime.UnlockOSThread()
-		return fmt.Errorf("lab: opening the present namespace: %w", err)
-	}
-	defer unix.Close(home)
-	if err := unix.Setns(int(ns.fd), unix.CLONE_NEWNET); err != nil {
-		runtime.UnlockOSThread()
-		return fmt.Errorf("lab: entering %s: %w", ns.name, err)
-	}
-	defer func() {
-		if unix.Setns(home, unix.CLONE_NEWNET) == nil {
-			runtime.UnlockOSThread()
+	return aside(func() error {
+		if err := unix.Setns(int(ns.fd), unix.CLONE_NEWNET); err != nil {
+			return fmt.Errorf("lab: entering %s: %w", ns.name, err)
 		}
-	}()
-	return f()
+		return f()
+	})
 }
 
 // Command prepares a command that runs inside the namespace, with the file system of

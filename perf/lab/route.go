@@ -9,14 +9,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Addr gives a link an address. An IPv6 address is usable at once (no duplicate address
-// detection).
+// Addr gives a link an address. On a link that is up, an IPv6 address is in use when
+// Addr returns (there is no duplicate address detection, see defaultSysctls).
 func (ns *NS) Addr(link string, p netip.Prefix) error {
-	a := &netlink.Addr{IPNet: ipNet(p)}
-	if p.Addr().Is6() {
-		a.Flags = unix.IFA_F_NODAD
-	}
-	return ns.onLink(link, "address "+p.String(), func(l netlink.Link) error { return ns.handle.AddrReplace(l, a) })
+	return ns.onLink(link, "address "+p.String(), func(l netlink.Link) error {
+		if err := ns.handle.AddrReplace(l, &netlink.Addr{IPNet: ipNet(p)}); err != nil {
+			return err
+		}
+		if p.Addr().Is4() || l.Attrs().OperState != netlink.OperUp {
+			return nil
+		}
+		return ns.WaitUp(link)
+	})
 }
 
 // RemoveAddr takes an address from a link.
