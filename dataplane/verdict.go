@@ -11,28 +11,108 @@ const (
 	Reply                  // turned into an answer, sent out of the port it came from
 )
 
+// String is the verdict in a word.
+func (v Verdict) String() string {
+	switch v {
+	case Drop:
+		return "drop"
+	case Forward:
+		return "forward"
+	case Reply:
+		return "reply"
+	}
+	return "unknown verdict"
+}
+
 // Reason is why a frame was dropped. Every drop has exactly one, and every Reason
 // has a packet and a byte counter.
 type Reason uint8
 
-// Reasons. The name that follows in the comment is the counter's, see Reason.String.
+// Reasons, in the order in which the forwarder checks: a frame with several faults
+// gets the first. What each means, and by which clause, is in the table reasons.
 const (
 	ReasonNone Reason = iota // not dropped
 
-	ReasonShortFrame      // frame ends inside a header
-	ReasonEtherType       // neither IPv4 nor IPv6 behind at most two VLAN tags
-	ReasonBadIPv4Header   // version, IHL or total length (RFC 1812 section 5.2.2)
-	ReasonBadIPv4Checksum // header checksum (RFC 1812 section 5.2.2)
-	ReasonBadIPv6Header   // version or payload length (RFC 8200 section 3)
-	ReasonTTLExpired      // TTL 0 or 1 on arrival (RFC 1812 section 5.3.1)
-	ReasonHopLimitExpired // hop limit 0 or 1 on arrival (RFC 8200 section 3)
+	// The link layer.
+	ReasonShortFrame    // frame ends inside a header
+	ReasonLinkBroadcast // sent to a group address of the link layer
+	ReasonNotForUs      // sent to another station
+	ReasonEtherType     // neither IPv4 nor IPv6 behind at most two VLAN tags
+
+	// The IP header.
+	ReasonBadIPv4Header   // version, IHL or total length
+	ReasonBadIPv4Checksum // header checksum
+	ReasonBadIPv6Header   // version or payload length
+
+	// Forwarding.
 	ReasonNoBinding       // no binding covers the destination
+	ReasonTTLExpired      // IPv4, TTL 0 or 1 on arrival
+	ReasonHopLimitExpired // IPv6, hop limit 0 or 1 on arrival
 	ReasonUnresolvedVTEP  // bound, but the underlay knows no way to the VTEP
-	ReasonPacketTooBig    // larger than the entry's MTU
-	ReasonNoHeadroom      // the port left too little room in front of the frame
 	ReasonNoPort          // the entry's port is not one of this worker's
-	ReasonTxFull          // the port took no more frames
-	ReasonPortDown        // the port is down or gone
+	ReasonPacketTooBig    // larger than the way to the VTEP takes
+	ReasonNoHeadroom      // too little room in front of the frame
+
+	// Sending.
+	ReasonTxFull   // the port took no more frames
+	ReasonPortDown // the port is down or gone
 
 	NumReasons // how many there are
 )
+
+// reasons says what every Reason is called and what it means.
+var reasons = [NumReasons]struct{ name, doc string }{
+	ReasonNone: {"none", "not dropped"},
+
+	ReasonShortFrame: {"short_frame",
+		"the frame ends inside its Ethernet, VLAN, IPv4 or IPv6 header (RFC 1812 section 5.2.2 (1))"},
+	ReasonLinkBroadcast: {"link_broadcast",
+		"the frame was sent to a broadcast or multicast MAC address, its packet to a unicast address (RFC 1812 section 5.3.4)"},
+	ReasonNotForUs: {"not_for_us",
+		"the frame was sent to the MAC address of another station (RFC 1812 section 5.2.1.1)"},
+	ReasonEtherType: {"ether_type",
+		"the frame carries neither IPv4 nor IPv6 behind at most two VLAN tags"},
+
+	ReasonBadIPv4Header: {"bad_ipv4_header",
+		"version is not 4, IHL is less than 5, or total length disagrees with IHL or with the frame (RFC 1812 section 5.2.2 (3) to (5))"},
+	ReasonBadIPv4Checksum: {"bad_ipv4_checksum",
+		"the IPv4 header checksum is wrong (RFC 1812 section 5.2.2 (2))"},
+	ReasonBadIPv6Header: {"bad_ipv6_header",
+		"version is not 6, payload length exceeds the frame (RFC 8200 section 3), or the packet is a jumbogram (RFC 2675)"},
+
+	ReasonNoBinding: {"no_binding",
+		"no binding covers the destination address (RFC 1812 section 5.2.7.1)"},
+	ReasonTTLExpired: {"ttl_expired",
+		"the IPv4 packet arrived with TTL 0 or 1 (RFC 1812 section 5.3.1)"},
+	ReasonHopLimitExpired: {"hop_limit_expired",
+		"the IPv6 packet arrived with hop limit 0 or 1 (RFC 8200 section 3)"},
+	ReasonUnresolvedVTEP: {"unresolved_vtep",
+		"the destination is bound, but the underlay knows no way to the virtual router's VTEP (RFC 1812 section 5.2.7.1)"},
+	ReasonNoPort: {"no_port",
+		"the way to the VTEP leaves by a port that this worker does not have"},
+	ReasonPacketTooBig: {"packet_too_big",
+		"the packet is larger than the way to the VTEP takes, less the tunnel's overhead (RFC 1191 section 4, RFC 8200 section 5)"},
+	ReasonNoHeadroom: {"no_headroom",
+		"the receiving port left less room in front of the frame than the tunnel header takes"},
+
+	ReasonTxFull: {"tx_full",
+		"the sending port took no more frames: its link is slower than what arrives"},
+	ReasonPortDown: {"port_down",
+		"the sending port is down or gone"},
+}
+
+// String is the name of the Reason's counter, such as no_binding.
+func (r Reason) String() string {
+	if r < NumReasons {
+		return reasons[r].name
+	}
+	return "unknown_reason"
+}
+
+// Doc says what the Reason means, in a sentence with the clause it rests on.
+func (r Reason) Doc() string {
+	if r < NumReasons {
+		return reasons[r].doc
+	}
+	return ""
+}
