@@ -130,10 +130,9 @@ type Process struct {
 	errs *tail
 }
 
-// Namespace starts a command inside a network namespace.
+// Namespace prepares a command that runs inside a network namespace.
 type Namespace interface {
 	Command(ctx context.Context, name string, args ...string) *exec.Cmd
-	Start(cmd *exec.Cmd) error
 }
 
 // answerTimeout is how long a peer process may take to answer.
@@ -158,7 +157,7 @@ func Start(ctx context.Context, ns Namespace, argv []string, kind string, config
 		return nil, err
 	}
 	p.out = json.NewDecoder(out)
-	if err := ns.Start(p.cmd); err != nil {
+	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("peers: start %s: %w", kind, err)
 	}
 	if _, err := p.read(); err != nil {
