@@ -48,9 +48,9 @@ func testTxOwn(t *testing.T, h Harness) {
 	}
 	equalFrames(t, want, s.echo(n, func(f *dataplane.Frame) bool {
 		macs := [12]byte(f.Bytes())
-		room, ok := f.Prepend(head)
+		_, ok := f.Prepend(head)
 		require.True(t, ok)
-		copy(room, macs[:])
+		copy(f.Bytes(), macs[:])
 		copy(f.Bytes()[12:], []byte{0x88, 0xB5, 1, 2, 3, 4, 5, 6})
 		return true
 	}), "sent back")
