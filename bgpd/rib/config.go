@@ -4,11 +4,17 @@ import (
 	"log/slog"
 	"net/netip"
 	"time"
+
+	"github.com/eipgw/eipgw/dataplane/fib"
 )
 
 // Programmer is the forwarding table: fib.Compiler. Only the RIB's own goroutine
 // calls it.
-type Programmer interface{}
+type Programmer interface {
+	// Apply programs a batch and returns when workers can see it. A binding without
+	// tunnels removes its prefix. A refused binding leaves the old one in force.
+	Apply(changes []fib.Binding) (fib.Report, error)
+}
 
 // Filter is what the ports redirect to the pipeline; everything else is the
 // kernel's. It is widened before a segment is announced and narrowed after it is
