@@ -1,0 +1,2 @@
+// Package path turns a route as GoBGP reports it into a claim on an EIP.
+package path

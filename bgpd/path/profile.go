@@ -1,0 +1,36 @@
+package path
+
+import (
+	"github.com/eipgw/eipgw/bgpd/rib"
+	"github.com/eipgw/eipgw/encap"
+)
+
+// Profile is what the configuration says of a virtual router. It fills what a
+// route leaves out; what a route says wins.
+type Profile struct {
+	VNI      *encap.VNI // nil: the route has to name it
+	InnerDst encap.MAC  // zero: encap.DefaultInnerDst
+	Port     uint16     // UDP destination port; 0: 6081
+	OVN      *OVNPorts  // nil: no OVN option
+}
+
+// OVNPorts are the tunnel keys of logical ports that OVN reads from the Geneve
+// option of class 0x0102, type 0x80.
+type OVNPorts struct {
+	Inport, Outport uint16
+}
+
+// Carriers says which parts of a route are believed. The zero value believes all.
+type Carriers uint8
+
+// CarriersOf is the set that holds exactly those in list; an empty list is all.
+func CarriersOf(list []rib.Carrier) Carriers {
+	var c Carriers
+	for _, x := range list {
+		c |= 1 << x
+	}
+	return c
+}
+
+// Has says whether x is believed.
+func (c Carriers) Has(x rib.Carrier) bool { return c == 0 || c&(1<<x) != 0 }
