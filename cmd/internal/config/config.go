@@ -1,0 +1,285 @@
+package config
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"os"
+	"time"
+
+	"github.com/eipgw/eipgw/bgpd/rib"
+	"github.com/eipgw/eipgw/encap"
+)
+
+// Config is a checked configuration. It is not changed after it has been read.
+type Config struct {
+	Gateway   Gateway
+	Segments  []rib.Segment
+	Announce  Announce
+	Neighbors []Neighbor
+	Ports     []Port
+	Tunnel    Tunnel
+	Workers   Workers
+	Bindings  Bindings
+	Admin     Admin
+	Metrics   Metrics
+	Log       Log
+	Stop      Stop
+
+	// Warnings are what is possible but probably not meant.
+	Warnings []Problem
+}
+
+// Gateway is who the gateway is in BGP.
+type Gateway struct {
+	ASN              uint32
+	RouterID         netip.Addr
+	ServiceAddresses []netip.Addr // what virtual routers use as next hop; at most one per family
+	Listen           []netip.AddrPort
+}
+
+// NextHop is which of its addresses the gateway announces as next hop.
+type NextHop string
+
+// Next hops of an announcement.
+const (
+	NextHopSession NextHop = "session" // its own address in the session
+	NextHopService NextHop = "service" // the service address of the segment's family
+)
+
+// Announce is how and when segments are announced.
+type Announce struct {
+	NextHop     NextHop
+	Settle      time.Duration // quiet time after a change before the announcement follows
+	InitialWait time.Duration // longest wait for the sources' initial dumps
+	WhenEmpty   bool          // announce also while no binding is known
+}
+
+// Role is what a BGP neighbor is to the gateway.
+type Role string
+
+// Roles.
+const (
+	Switch        Role = "switch"
+	VirtualRouter Role = "virtual-router"
+)
+
+// Carrier is a part of a route that can name a tunnel.
+type Carrier string
+
+// Carriers, best first.
+const (
+	TunnelEncap    Carrier = "tunnel-encap"
+	LargeCommunity Carrier = "large-community"
+	NextHopCarrier Carrier = "next-hop"
+	Peer           Carrier = "peer"
+)
+
+var carriers = []Carrier{TunnelEncap, LargeCommunity, NextHopCarrier, Peer}
+
+// Neighbor is a BGP neighbor, or a range of addresses from which neighbors connect.
+type Neighbor struct {
+	Address     netip.Addr   // or
+	Range       netip.Prefix // every address of it
+	Description string
+	Role        Role
+	ASN         uint32 // the neighbor's
+	Password    string // TCP MD5 (RFC 2385); never shown
+	HoldTime    time.Duration
+	Passive     bool  // wait for the neighbor to connect
+	Multihop    uint8 // TTL of the session; 0 is a directly connected neighbor
+	TTLSecurity uint8 // least TTL of what is received (RFC 5082); 0 is off
+
+	// Of virtual routers.
+	Allow       []netip.Prefix // EIPs that the neighbor may claim; nil is every segment
+	MaxPrefixes uint32
+	Carriers    []Carrier
+	Profile     Profile
+}
+
+// Name is the address or range, as it is called in logs and tables.
+func (n *Neighbor) Name() string {
+	if n.Range.IsValid() {
+		return n.Range.String()
+	}
+	return n.Address.String()
+}
+
+// Profile fills in what a virtual router's routes do not say about the tunnel.
+type Profile struct {
+	VNI         *encap.VNI // nil: a route has to name it
+	InnerMAC    encap.MAC
+	InnerSrcMAC encap.MAC
+	UDPPort     uint16
+	OVN         *OVN
+}
+
+// OVN is OVN's Geneve option.
+type OVN struct{ Inport, Outport uint16 }
+
+// Mode is how the XDP program is attached.
+type Mode string
+
+// Modes.
+const (
+	ModeAuto    Mode = "auto" // native where the driver can, else generic
+	ModeNative  Mode = "native"
+	ModeGeneric Mode = "generic"
+)
+
+// ZeroCopy is whether frames stay in the driver's memory.
+type ZeroCopy string
+
+// Zero-copy choices.
+const (
+	ZeroCopyAuto    ZeroCopy = "auto" // where the driver can
+	ZeroCopyRequire ZeroCopy = "require"
+	ZeroCopyOff     ZeroCopy = "off"
+)
+
+// Port is an interface that the data plane takes frames from and sends them to.
+type Port struct {
+	Name     string
+	Mode     Mode
+	ZeroCopy ZeroCopy
+	Queues   int
+	VLAN     uint16 // tag of what is sent; 0 is untagged
+	Frames   int    // buffers per queue
+}
+
+// Checksum6 is what stands in the UDP checksum over IPv6.
+type Checksum6 string
+
+// UDP checksums over IPv6.
+const (
+	Checksum6Compute Checksum6 = "compute"
+	Checksum6Zero    Checksum6 = "zero" // RFC 6935; the virtual router has to accept it
+)
+
+// Tunnel is what all outer headers have in common.
+type Tunnel struct {
+	Source4, Source6 netip.Addr // zero: the source address of the route to the VTEP
+	UDP6Checksum     Checksum6
+	TTL              uint8
+}
+
+// Idle is what a worker does while nothing arrives.
+type Idle string
+
+// Idle choices.
+const (
+	IdleAdaptive Idle = "adaptive" // sleeps, longer the longer nothing arrives
+	IdleBusy     Idle = "busy"     // polls without pause: least latency, one CPU each
+)
+
+// Workers are the threads that forward: one per queue of the ports.
+type Workers struct {
+	CPUs []int // worker i is pinned to CPUs[i]; empty: not pinned
+	Idle Idle
+}
+
+// Bindings is the file of static bindings.
+type Bindings struct{ File string }
+
+// Admin is the socket that the eipgw commands talk to.
+type Admin struct{ Socket string }
+
+// Metrics is the HTTP listener for Prometheus, readiness, and profiles.
+type Metrics struct {
+	Listen netip.AddrPort // zero: none
+	PProf  bool
+}
+
+// Format is the form of log lines.
+type Format string
+
+// Log formats.
+const (
+	FormatText Format = "text"
+	FormatJSON Format = "json"
+)
+
+// Log is where the threshold lies and what lines look like.
+type Log struct {
+	Level  slog.Level
+	Format Format
+}
+
+// Stop is how the gateway ends.
+type Stop struct {
+	Linger time.Duration // forwarding goes on this long after the withdrawal
+}
+
+// Limits and defaults that several places name.
+const (
+	DefaultSocket = "/run/eipgw/eipgw.sock"
+	maxFileSize   = 8 << 20
+	maxQueues     = 64
+)
+
+// defaults is a configuration in which nothing is set.
+func defaults() *Config {
+	return &Config{
+		Gateway: Gateway{Listen: []netip.AddrPort{
+			netip.MustParseAddrPort("0.0.0.0:179"), netip.MustParseAddrPort("[::]:179"),
+		}},
+		Announce: Announce{NextHop: NextHopSession, Settle: 2 * time.Second, InitialWait: time.Minute},
+		Tunnel:   Tunnel{UDP6Checksum: Checksum6Compute, TTL: 64},
+		Workers:  Workers{Idle: IdleAdaptive},
+		Admin:    Admin{Socket: DefaultSocket},
+		Metrics:  Metrics{PProf: false},
+		Log:      Log{Level: slog.LevelInfo, Format: FormatText},
+		Stop:     Stop{Linger: 2 * time.Second},
+	}
+}
+
+func defaultNeighbor() Neighbor {
+	return Neighbor{HoldTime: 9 * time.Second}
+}
+
+// Defaults of virtual routers.
+const defaultMaxPrefixes = 100_000
+
+func defaultPort() Port {
+	return Port{Mode: ModeAuto, ZeroCopy: ZeroCopyAuto, Queues: 1, Frames: 4096}
+}
+
+// Load reads and checks the file at path.
+func Load(path string) (*Config, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	defer f.Close()
+	return parseNamed(path, f)
+}
+
+// Parse reads and checks a configuration. It does no other I/O. The error is an
+// *Error unless r itself fails.
+func Parse(r io.Reader) (*Config, error) { return parseNamed("", r) }
+
+func parseNamed(file string, in io.Reader) (*Config, error) {
+	var data bytes.Buffer
+	n, err := io.Copy(&data, io.LimitReader(in, maxFileSize+1))
+	if err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	r := newReader(file)
+	if n > maxFileSize {
+		r.bad("", 0, "larger than %d MiB: not a configuration", maxFileSize>>20)
+	}
+	c := defaults()
+	if root, ok := r.open(data.Bytes()); ok {
+		c.read(root)
+		c.validate(r)
+	}
+	sortProblems(r.problems)
+	sortProblems(r.warnings)
+	if len(r.problems) > 0 {
+		return nil, &Error{Problems: r.problems}
+	}
+	c.Warnings = r.warnings
+	return c, nil
+}

@@ -1,0 +1,184 @@
+package config
+
+import (
+	"errors"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/eipgw/eipgw/bgpd/rib"
+	"github.com/eipgw/eipgw/encap"
+)
+
+// minimal is the least that can run.
+const minimal = `
+gateway: {asn: 64512, router-id: 10.255.0.1}
+segments: [{prefix: 203.0.113.0/24}]
+neighbors:
+  - {address: 10.0.1.1, role: switch, asn: 65001}
+  - {address: 10.1.0.1, role: virtual-router, asn: 65100, allow: [203.0.113.0/25]}
+ports: [{name: eth1}]
+`
+
+func mustParse(t *testing.T, text string) *Config {
+	t.Helper()
+	c, err := Parse(strings.NewReader(text))
+	require.NoError(t, err)
+	return c
+}
+
+func TestExampleIsReadStrictlyAndShowsEveryKey(t *testing.T) {
+	r := newReader("")
+	root, ok := r.open([]byte(Example()))
+	require.True(t, ok)
+	c := defaults()
+	c.read(root)
+	c.validate(r)
+	assert.Empty(t, r.problems)
+	assert.Empty(t, r.warnings)
+	for key := range r.known {
+		assert.Contains(t, r.shown, key, "the example does not show the key %s", key)
+	}
+	assert.Greater(t, len(r.known), 50, "the keys that can be read were not collected")
+}
+
+var shownDefault = regexp.MustCompile(`\S.*# default($|[:;])`)
+
+func TestExampleSaysWhatIsDefault(t *testing.T) {
+	var kept []string
+	dropped := 0
+	for line := range strings.Lines(Example()) {
+		if shownDefault.MatchString(strings.TrimSuffix(line, "\n")) {
+			dropped++
+			continue
+		}
+		kept = append(kept, line)
+	}
+	require.Greater(t, dropped, 15)
+	assert.Equal(t, mustParse(t, Example()), mustParse(t, strings.Join(kept, "")),
+		"a value with the comment \"default\" is not the default")
+}
+
+func TestDefaults(t *testing.T) {
+	c := mustParse(t, minimal)
+	assert.Empty(t, c.Warnings)
+	want := &Config{
+		Gateway: Gateway{
+			ASN: 64512, RouterID: netip.MustParseAddr("10.255.0.1"),
+			Listen: []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:179"), netip.MustParseAddrPort("[::]:179")},
+		},
+		Segments: []rib.Segment{{Prefix: netip.MustParsePrefix("203.0.113.0/24")}},
+		Announce: Announce{NextHop: NextHopSession, Settle: 2 * time.Second, InitialWait: time.Minute},
+		Neighbors: []Neighbor{
+			{Address: netip.MustParseAddr("10.0.1.1"), Role: Switch, ASN: 65001, HoldTime: 9 * time.Second},
+			{
+				Address: netip.MustParseAddr("10.1.0.1"), Role: VirtualRouter, ASN: 65100, HoldTime: 9 * time.Second,
+				Allow:       []netip.Prefix{netip.MustParsePrefix("203.0.113.0/25")},
+				MaxPrefixes: 100_000, Carriers: []Carrier{TunnelEncap, LargeCommunity},
+			},
+		},
+		Ports:   []Port{{Name: "eth1", Mode: ModeAuto, ZeroCopy: ZeroCopyAuto, Queues: 1, Frames: 4096}},
+		Tunnel:  Tunnel{UDP6Checksum: Checksum6Compute, TTL: 64},
+		Workers: Workers{Idle: IdleAdaptive},
+		Admin:   Admin{Socket: "/run/eipgw/eipgw.sock"},
+		Log:     Log{Level: slog.LevelInfo, Format: FormatText},
+		Stop:    Stop{Linger: 2 * time.Second},
+	}
+	assert.Equal(t, want, c)
+}
+
+func TestEveryValueArrives(t *testing.T) {
+	c := mustParse(t, Example())
+	med, vni := uint32(10), encap.VNI(5001)
+	assert.Equal(t, []rib.Segment{
+		{
+			Prefix:           netip.MustParsePrefix("203.0.113.0/24"),
+			Communities:      []uint32{64512<<16 | 100, 0xffffff01},
+			LargeCommunities: [][3]uint32{{64512, 1, 2}}, MED: &med,
+		},
+		{Prefix: netip.MustParsePrefix("2001:db8:e1b::/64")},
+	}, c.Segments)
+	assert.Equal(t, Neighbor{
+		Address: netip.MustParseAddr("10.0.1.1"), Role: Switch, ASN: 65001, Description: "leaf 1",
+		Password: "s3cret", HoldTime: 9 * time.Second, TTLSecurity: 255,
+	}, c.Neighbors[0])
+	assert.Equal(t, Neighbor{
+		Range: netip.MustParsePrefix("10.1.0.0/24"), Role: VirtualRouter, ASN: 65100, HoldTime: 9 * time.Second, Multihop: 4,
+		Allow:       []netip.Prefix{netip.MustParsePrefix("203.0.113.0/25"), netip.MustParsePrefix("2001:db8:e1b::/65")},
+		MaxPrefixes: 10_000, Carriers: []Carrier{TunnelEncap, LargeCommunity, NextHopCarrier, Peer},
+		Profile: Profile{
+			VNI: &vni, InnerMAC: encap.MAC{2, 0, 0, 0, 0x0a, 1}, InnerSrcMAC: encap.MAC{2, 0, 0, 0, 0x0a, 2},
+			UDPPort: 6081, OVN: &OVN{Inport: 2, Outport: 1},
+		},
+	}, c.Neighbors[1])
+	assert.Equal(t, netip.MustParseAddr("fd00:ff::1"), c.Tunnel.Source6)
+	assert.Equal(t, []int{1}, c.Workers.CPUs)
+	assert.Equal(t, "/etc/eipgw/bindings.yaml", c.Bindings.File)
+	assert.Equal(t, netip.MustParseAddrPort("127.0.0.1:9179"), c.Metrics.Listen)
+}
+
+func TestAnchorsAreRead(t *testing.T) {
+	c := mustParse(t, strings.Replace(minimal, "allow: [203.0.113.0/25]", "allow: &half [203.0.113.0/25]", 1)+
+		"tunnel: {ttl: &ttl 7}\nworkers: {cpus: [*ttl]}\n")
+	assert.Equal(t, []int{7}, c.Workers.CPUs)
+}
+
+func TestLoadNamesFileAndLine(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "eipgw.yaml")
+	require.NoError(t, os.WriteFile(path, []byte(minimal+"log: {levle: info}\n"), 0o600))
+	_, err := Load(path)
+	assert.EqualError(t, err, path+":8: log.levle: unknown key: did you mean level?")
+
+	_, err = Load(path + ".missing")
+	assert.ErrorIs(t, err, os.ErrNotExist)
+}
+
+func TestPasswordIsNeverShown(t *testing.T) {
+	for _, pw := range []string{"[hunter2]", "{hunter2: x}", strings.Repeat("hunter2", 20)} {
+		_, err := Parse(strings.NewReader(strings.Replace(minimal, "asn: 65001}", "asn: 65001, password: "+pw+"}", 1)))
+		require.Error(t, err)
+		assert.NotContains(t, err.Error(), "hunter2")
+		assert.Contains(t, err.Error(), "neighbors[0].password: expected a text of 1 to 80 bytes")
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add(Example())
+	f.Add(minimal)
+	f.Add("gateway: {asn: 1, asn: 2}\n")
+	f.Add("a: &a [*a]\nsegments: *a\n")
+	f.Add("segments: &s [*s, {prefix: 0.0.0.0/0}]\n")
+	f.Add("neighbors: [{range: 10.0.0.0/8}, {range: 10.1.0.0/16}, [], null, 5, \"\"]\n")
+	f.Add("ports: {name: x}\n---\nports: []\n")
+	f.Add("? [a]: b\n<<: *x\n!!str 5: |\n  x\n")
+	f.Add("\xff\xfe\x00")
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := Parse(strings.NewReader(text))
+		if err != nil {
+			var e *Error
+			require.True(t, errors.As(err, &e), "an error of another type: %T", err)
+			require.NotEmpty(t, e.Problems)
+			for _, p := range e.Problems {
+				if !strings.Contains(text, "%!") {
+					require.NotContains(t, p.Text, "%!", "a message with a broken format")
+				}
+				require.NotContains(t, p.String(), "\n", "a message of several lines")
+			}
+			return
+		}
+		require.NotZero(t, c.Gateway.ASN)
+		require.NotEmpty(t, c.Ports)
+		for _, s := range c.Segments {
+			require.Equal(t, s.Prefix.Masked(), s.Prefix)
+		}
+		require.True(t, Diff(c, c).Empty())
+	})
+}

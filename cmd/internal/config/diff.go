@@ -1,0 +1,62 @@
+package config
+
+import (
+	"reflect"
+)
+
+// Change is what differs between two configurations, by key.
+type Change struct {
+	Reload  []string // a running gateway takes these over
+	Restart []string // these are fixed for its life
+}
+
+// Empty says whether nothing differs.
+func (c Change) Empty() bool { return len(c.Reload) == 0 && len(c.Restart) == 0 }
+
+// part is a part of the configuration that changes as a whole.
+type part struct {
+	key     string
+	restart bool
+	of      func(*Config) any
+}
+
+// parts lists all of the configuration. What is fixed is so for a reason: sockets,
+// rings and threads are made once, and BGP sessions carry the AS number and the
+// router id from their first message.
+var parts = []part{
+	{"gateway.asn", true, func(c *Config) any { return c.Gateway.ASN }},
+	{"gateway.router-id", true, func(c *Config) any { return c.Gateway.RouterID }},
+	{"gateway.service-addresses", true, func(c *Config) any { return c.Gateway.ServiceAddresses }},
+	{"gateway.listen", true, func(c *Config) any { return c.Gateway.Listen }},
+	{"segments", false, func(c *Config) any { return c.Segments }},
+	{"announce.next-hop", true, func(c *Config) any { return c.Announce.NextHop }},
+	{"announce.settle", true, func(c *Config) any { return c.Announce.Settle }},
+	{"announce.initial-wait", true, func(c *Config) any { return c.Announce.InitialWait }},
+	{"announce.when-empty", true, func(c *Config) any { return c.Announce.WhenEmpty }},
+	{"neighbors", false, func(c *Config) any { return c.Neighbors }},
+	{"ports", true, func(c *Config) any { return c.Ports }},
+	{"tunnel", true, func(c *Config) any { return c.Tunnel }},
+	{"workers", true, func(c *Config) any { return c.Workers }},
+	{"bindings.file", false, func(c *Config) any { return c.Bindings.File }},
+	{"admin.socket", true, func(c *Config) any { return c.Admin.Socket }},
+	{"metrics", true, func(c *Config) any { return c.Metrics }},
+	{"log.level", false, func(c *Config) any { return c.Log.Level }},
+	{"log.format", true, func(c *Config) any { return c.Log.Format }},
+	{"stop.linger", true, func(c *Config) any { return c.Stop.Linger }},
+}
+
+// Diff says what of a change a running gateway can take over. Warnings are not
+// compared.
+func Diff(running, next *Config) Change {
+	var c Change
+	for _, p := range parts {
+		switch {
+		case reflect.DeepEqual(p.of(running), p.of(next)):
+		case p.restart:
+			c.Restart = append(c.Restart, p.key)
+		default:
+			c.Reload = append(c.Reload, p.key)
+		}
+	}
+	return c
+}

@@ -1,0 +1,76 @@
+package config
+
+import (
+	"net/netip"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/eipgw/eipgw/bgpd/rib"
+)
+
+func TestDiffNamesWhatNeedsARestart(t *testing.T) {
+	running := mustParse(t, minimal)
+	next := mustParse(t, strings.NewReplacer(
+		"64512", "64513", "eth1", "eth2", "203.0.113.0/24", "203.0.113.0/25",
+	).Replace(minimal)+"log: {level: debug, format: json}\n")
+	assert.Equal(t, Change{
+		Reload:  []string{"segments", "log.level"},
+		Restart: []string{"gateway.asn", "ports", "log.format"},
+	}, Diff(running, next))
+	assert.True(t, Diff(running, mustParse(t, minimal)).Empty(), "the same text read twice differs")
+}
+
+// Every field of Config, however deep, is seen by Diff: it is changed here, one by one.
+func TestDiffSeesEveryField(t *testing.T) {
+	fields := 0
+	var walk func(path string, get func(*Config) reflect.Value, typ reflect.Type)
+	walk = func(path string, get func(*Config) reflect.Value, typ reflect.Type) {
+		if typ.Kind() == reflect.Struct && typ != reflect.TypeFor[netip.Addr]() && typ != reflect.TypeFor[netip.AddrPort]() {
+			for i := range typ.NumField() {
+				walk(path+"."+typ.Field(i).Name, func(c *Config) reflect.Value { return get(c).Field(i) }, typ.Field(i).Type)
+			}
+			return
+		}
+		if path == ".Warnings" {
+			return
+		}
+		fields++
+		running, next := defaults(), defaults()
+		change(t, get(next))
+		assert.False(t, Diff(running, next).Empty(), "Diff does not see a change of %s", path)
+	}
+	walk("", func(c *Config) reflect.Value { return reflect.ValueOf(c).Elem() }, reflect.TypeFor[Config]())
+	assert.Greater(t, fields, 20)
+}
+
+func change(t *testing.T, v reflect.Value) {
+	switch p := v.Addr().Interface().(type) {
+	case *netip.Addr:
+		*p = netip.MustParseAddr("192.0.2.1")
+	case *netip.AddrPort:
+		*p = netip.MustParseAddrPort("192.0.2.1:1")
+	case *[]rib.Segment:
+		*p = append(*p, rib.Segment{})
+	case *time.Duration:
+		*p += time.Second
+	default:
+		switch v.Kind() {
+		case reflect.String:
+			v.SetString(v.String() + "x")
+		case reflect.Bool:
+			v.SetBool(!v.Bool())
+		case reflect.Int:
+			v.SetInt(v.Int() + 1)
+		case reflect.Uint8, reflect.Uint16, reflect.Uint32:
+			v.SetUint(v.Uint() + 1)
+		case reflect.Slice:
+			v.Set(reflect.Append(v, reflect.Zero(v.Type().Elem())))
+		default:
+			t.Fatalf("this test knows no other value of %s", v.Type())
+		}
+	}
+}

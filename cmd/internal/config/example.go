@@ -1,0 +1,104 @@
+package config
+
+// Example is a configuration with every key that there is, as `eipgw validate
+// --example` prints it. A test reads it.
+func Example() string { return example }
+
+const example = `# eipgw configuration. Every key is here; a value with the comment "default" is what holds without it.
+
+# Who the gateway is in BGP.
+gateway:
+  asn: 64512
+  router-id: 10.255.0.1
+  # What virtual routers use as next hop of their EIPs: one address per family at
+  # most, and the same on every gateway. Put them on a loopback or dummy interface.
+  service-addresses: [10.255.0.1, "fd00:ff::1"]
+  listen: ["0.0.0.0:179", "[::]:179"] # default
+
+# Prefixes of EIPs that switches are told of. Frames for addresses inside them are
+# the gateway's, everything else on its interfaces stays the kernel's.
+segments:
+  - prefix: 203.0.113.0/24
+    communities: ["64512:100", no-export]  # default is none
+    large-communities: ["64512:1:2"]       # default is none
+    med: 10                                # default is none
+  - prefix: 2001:db8:e1b::/64
+
+# How and when segments are announced.
+announce:
+  next-hop: session  # default: the gateway's address in the session; or service
+  settle: 2s         # default: a route that replaces others has to stand this long
+  initial-wait: 60s  # default: longest wait for the first bindings after the start
+  when-empty: false  # default: without any binding nothing is announced
+
+neighbors:
+  # A switch gets all segments and nothing else; nothing is learned from it.
+  - address: 10.0.1.1
+    role: switch
+    asn: 65001
+    description: leaf 1    # default is none
+    password: "s3cret"     # default is none; TCP MD5 (RFC 2385)
+    hold-time: 9s          # default
+    passive: false         # default: the gateway connects as well
+    ttl-security: 255      # default is off; least TTL of what the neighbor sends (RFC 5082)
+
+  # Virtual routers say which EIPs are behind them. A range stands for every
+  # neighbor that connects from one of its addresses.
+  - range: 10.1.0.0/24
+    role: virtual-router
+    asn: 65100
+    multihop: 4            # default is 0, directly connected; TTL of what the gateway sends
+    allow: [203.0.113.0/25, "2001:db8:e1b::/65"] # EIPs they may claim; not set: all
+    max-prefixes: 10000    # default is 100000, of each neighbor; more are refused
+    # Which parts of a route may name the tunnel; best first. Default: all for which
+    # the profile and the service addresses say enough.
+    carriers: [tunnel-encap, large-community, next-hop, peer]
+    # What their routes do not say about the tunnel.
+    profile:
+      vni: 5001                        # default is none; the route has to name it
+      inner-mac: "02:00:00:00:0a:01"   # default is 02:65:69:70:76:72
+      inner-src-mac: "02:00:00:00:0a:02" # default is 02:65:69:70:67:77
+      udp-port: 6081                   # default is Geneve's own
+      ovn: {inport: 2, outport: 1}     # default is none; OVN's Geneve option
+
+# Interfaces of the data plane. BGP, ARP and SSH go on living on them.
+ports:
+  - name: eth1
+    mode: auto       # default: native XDP where the driver can, else generic
+    zero-copy: auto  # default; or require, or off
+    queues: 1        # default; the same for every port: one worker per queue
+    vlan: 0          # default: untagged
+    frames: 4096     # default: buffers per queue, a power of two
+
+# Outer headers.
+tunnel:
+  source-ipv4: 10.255.0.1    # default is the source address of the route
+  source-ipv6: "fd00:ff::1"  # default is the source address of the route
+  udp6-checksum: compute     # default; or zero (RFC 6935)
+  ttl: 64                    # default
+
+# Threads that forward.
+workers:
+  cpus: [1]        # default is not pinned; one CPU per queue
+  idle: adaptive   # default: sleeps when nothing arrives; or busy, for least latency
+
+# Bindings from a file, read again when it changes.
+bindings:
+  file: /etc/eipgw/bindings.yaml # default is none
+
+# Where the eipgw commands reach the daemon.
+admin:
+  socket: /run/eipgw/eipgw.sock # default
+
+# HTTP: /metrics, /healthz, /readyz, and /debug/pprof/ on a loopback address.
+metrics:
+  listen: 127.0.0.1:9179 # default is none
+  pprof: false           # default
+
+log:
+  level: info   # default; or debug, warn, error
+  format: text  # default; or json
+
+stop:
+  linger: 2s # default: forwarding goes on this long after the segments are withdrawn
+`

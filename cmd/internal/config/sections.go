@@ -1,0 +1,197 @@
+package config
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/eipgw/eipgw/bgpd/rib"
+	"github.com/eipgw/eipgw/encap"
+)
+
+var (
+	asn  = number[uint32](1, 1<<32-1, "an AS number")
+	vlan = number[uint16](0, 4094, "a VLAN, or 0 for untagged")
+	port = number[uint16](1, 1<<16-1, "a UDP port")
+	key  = number[uint16](0, 1<<15-1, "the tunnel key of a logical port")
+	vni  = number[encap.VNI](0, uint64(encap.MaxVNI), "a VNI")
+	ttl  = number[uint8](1, 255, "a TTL")
+)
+
+// read takes over every section that the document has.
+func (c *Config) read(root value) {
+	root.mapping(fields{
+		"gateway":   c.Gateway.read,
+		"segments":  each(&c.Segments, func() rib.Segment { return rib.Segment{} }, readSegment),
+		"announce":  c.Announce.read,
+		"neighbors": each(&c.Neighbors, defaultNeighbor, (*Neighbor).read),
+		"ports":     each(&c.Ports, defaultPort, (*Port).read),
+		"tunnel":    c.Tunnel.read,
+		"workers":   c.Workers.read,
+		"bindings":  func(v value) { v.mapping(fields{"file": into(&c.Bindings.File, path)}) },
+		"admin":     func(v value) { v.mapping(fields{"socket": into(&c.Admin.Socket, path)}) },
+		"metrics":   c.Metrics.read,
+		"log":       c.Log.read,
+		"stop":      func(v value) { v.mapping(fields{"linger": into(&c.Stop.Linger, duration(0, 10*time.Minute))}) },
+	})
+}
+
+// each reads a list of mappings.
+func each[T any](dst *[]T, empty func() T, read func(*T, value)) func(value) {
+	return func(v value) {
+		for _, e := range v.list() {
+			t := empty()
+			read(&t, e)
+			*dst = append(*dst, t)
+		}
+	}
+}
+
+func (g *Gateway) read(v value) {
+	v.mapping(fields{
+		"asn":               into(&g.ASN, asn),
+		"router-id":         into(&g.RouterID, address4),
+		"service-addresses": listOf(&g.ServiceAddresses, address),
+		"listen":            listOf(&g.Listen, addrPort),
+	})
+}
+
+func readSegment(s *rib.Segment, v value) {
+	v.mapping(fields{
+		"prefix":            into(&s.Prefix, prefix),
+		"communities":       listOf(&s.Communities, community),
+		"large-communities": listOf(&s.LargeCommunities, largeCommunity),
+		"med":               into(&s.MED, pointerTo(number[uint32](0, 1<<32-1, "a MED"))),
+	})
+}
+
+func (a *Announce) read(v value) {
+	v.mapping(fields{
+		"next-hop":     into(&a.NextHop, oneOf(NextHopSession, NextHopService)),
+		"settle":       into(&a.Settle, duration(0, time.Minute)),
+		"initial-wait": into(&a.InitialWait, duration(0, time.Hour)),
+		"when-empty":   into(&a.WhenEmpty, boolean),
+	})
+}
+
+func (n *Neighbor) read(v value) {
+	v.mapping(fields{
+		"address":      into(&n.Address, address),
+		"range":        into(&n.Range, prefix),
+		"description":  into(&n.Description, anyText),
+		"role":         into(&n.Role, oneOf(Switch, VirtualRouter)),
+		"asn":          into(&n.ASN, asn),
+		"password":     secret(&n.Password),
+		"hold-time":    into(&n.HoldTime, duration(3*time.Second, 65535*time.Second)),
+		"passive":      into(&n.Passive, boolean),
+		"multihop":     into(&n.Multihop, ttl),
+		"ttl-security": into(&n.TTLSecurity, ttl),
+		"allow":        listOf(&n.Allow, prefix),
+		"max-prefixes": into(&n.MaxPrefixes, number[uint32](1, 1<<31, "a number of prefixes")),
+		"carriers":     listOf(&n.Carriers, oneOf(carriers...)),
+		"profile":      n.Profile.read,
+	})
+}
+
+// secret reads a text whose value no message shows.
+func secret(dst *string) func(value) {
+	return func(v value) {
+		text, ok := v.text()
+		if !ok || text == "" || len(text) > 80 {
+			if ok && text == "" {
+				return // "" is none, as if the key were not there
+			}
+			v.bad("expected a text of 1 to 80 bytes (TCP MD5)")
+			return
+		}
+		*dst = text
+	}
+}
+
+func (p *Profile) read(v value) {
+	v.mapping(fields{
+		"vni":           into(&p.VNI, pointerTo(vni)),
+		"inner-mac":     into(&p.InnerMAC, mac),
+		"inner-src-mac": into(&p.InnerSrcMAC, mac),
+		"udp-port":      into(&p.UDPPort, port),
+		"ovn": func(v value) {
+			p.OVN = &OVN{}
+			p.OVN.read(v)
+		},
+	})
+}
+
+func (o *OVN) read(v value) {
+	v.mapping(fields{"inport": into(&o.Inport, key), "outport": into(&o.Outport, number[uint16](0, 1<<16-1, "the tunnel key of a logical port"))})
+}
+
+func (p *Port) read(v value) {
+	v.mapping(fields{
+		"name":      into(&p.Name, interfaceName),
+		"mode":      into(&p.Mode, oneOf(ModeAuto, ModeNative, ModeGeneric)),
+		"zero-copy": into(&p.ZeroCopy, oneOf(ZeroCopyAuto, ZeroCopyRequire, ZeroCopyOff)),
+		"queues":    into(&p.Queues, number[int](1, maxQueues, "a number of queues")),
+		"vlan":      into(&p.VLAN, vlan),
+		"frames":    into(&p.Frames, frames),
+	})
+}
+
+// interfaceName is what the kernel takes: at most 15 bytes, no blank, slash or colon.
+func interfaceName(text string) (string, string) {
+	for _, r := range text {
+		if r <= ' ' || r == '/' || r == ':' || r == 0x7f {
+			return "", "the name of an interface, such as eth1"
+		}
+	}
+	if text == "" || len(text) > 15 || text == "." || text == ".." {
+		return "", "the name of an interface, such as eth1, of 1 to 15 bytes"
+	}
+	return text, ""
+}
+
+// frames reads a buffer count: rings of half of it have to be powers of two.
+func frames(text string) (int, string) {
+	n, want := number[int](256, 1<<20, "a power of two")(text)
+	if want != "" || n&(n-1) != 0 {
+		return 0, "a power of two, 256 to 1048576"
+	}
+	return n, ""
+}
+
+func (t *Tunnel) read(v value) {
+	v.mapping(fields{
+		"source-ipv4":   into(&t.Source4, address4),
+		"source-ipv6":   into(&t.Source6, address6),
+		"udp6-checksum": into(&t.UDP6Checksum, oneOf(Checksum6Compute, Checksum6Zero)),
+		"ttl":           into(&t.TTL, ttl),
+	})
+}
+
+func (w *Workers) read(v value) {
+	v.mapping(fields{
+		"cpus": listOf(&w.CPUs, number[int](0, 4095, "the number of a CPU")),
+		"idle": into(&w.Idle, oneOf(IdleAdaptive, IdleBusy)),
+	})
+}
+
+func (m *Metrics) read(v value) {
+	v.mapping(fields{"listen": into(&m.Listen, addrPort), "pprof": into(&m.PProf, boolean)})
+}
+
+func (l *Log) read(v value) {
+	v.mapping(fields{"level": into(&l.Level, level), "format": into(&l.Format, oneOf(FormatText, FormatJSON))})
+}
+
+type levelName string
+
+func level(text string) (slog.Level, string) {
+	name, want := oneOf[levelName]("debug", "info", "warn", "error")(text)
+	if want != "" {
+		return 0, want
+	}
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(name)); err != nil {
+		return 0, fmt.Sprintf("a level (%v)", err)
+	}
+	return l, ""
+}
