@@ -9,50 +9,64 @@ import (
 // folded sum, at most 0xffff (RFC 1071). A last odd byte counts as the high half of
 // a word, so that only the last of several parts may have odd length.
 //
-// It adds eight bytes at a time in the machine's order with the carry kept: the
-// sum of swapped words is the swapped sum (RFC 1071 section 2 B).
+// Words are added eight bytes at a time in little-endian order with the carries
+// kept: the sum of swapped words is the swapped sum (RFC 1071 section 2 B). Two
+// chains of additions run side by side, because one chain waits for its own carry
+// at each step.
 func Sum(b []byte, initial uint32) uint32 {
-	var acc, c uint64
+	var x, y, carries, c uint64
 	rest := b
 	for len(rest) >= 64 {
 		w := (*[64]byte)(rest)
-		acc, c = bits.Add64(acc, binary.LittleEndian.Uint64(w[0:]), c)
-		acc, c = bits.Add64(acc, binary.LittleEndian.Uint64(w[8:]), c)
-		acc, c = bits.Add64(acc, binary.LittleEndian.Uint64(w[16:]), c)
-		acc, c = bits.Add64(acc, binary.LittleEndian.Uint64(w[24:]), c)
-		acc, c = bits.Add64(acc, binary.LittleEndian.Uint64(w[32:]), c)
-		acc, c = bits.Add64(acc, binary.LittleEndian.Uint64(w[40:]), c)
-		acc, c = bits.Add64(acc, binary.LittleEndian.Uint64(w[48:]), c)
-		acc, c = bits.Add64(acc, binary.LittleEndian.Uint64(w[56:]), c)
+		x, c = bits.Add64(x, binary.LittleEndian.Uint64(w[0:]), 0)
+		x, c = bits.Add64(x, binary.LittleEndian.Uint64(w[8:]), c)
+		x, c = bits.Add64(x, binary.LittleEndian.Uint64(w[16:]), c)
+		x, c = bits.Add64(x, binary.LittleEndian.Uint64(w[24:]), c)
+		carries += c
+		y, c = bits.Add64(y, binary.LittleEndian.Uint64(w[32:]), 0)
+		y, c = bits.Add64(y, binary.LittleEndian.Uint64(w[40:]), c)
+		y, c = bits.Add64(y, binary.LittleEndian.Uint64(w[48:]), c)
+		y, c = bits.Add64(y, binary.LittleEndian.Uint64(w[56:]), c)
+		carries += c
 		rest = rest[64:]
 	}
-	for len(rest) >= 8 {
-		acc, c = bits.Add64(acc, binary.LittleEndian.Uint64(rest), c)
-		rest = rest[8:]
-	}
-	acc, c = bits.Add64(acc, tail(rest), c)
-	acc, c = bits.Add64(acc, 0, c) // at most one of these two carries
-	acc += c
+	x, c = bits.Add64(x, y, 0)
+	x, c = bits.Add64(x, carries, c)
 
-	acc = acc>>32 + acc&0xffffffff // 33 bits
-	acc = acc>>32 + acc&0xffffffff // 32 bits
-	acc = acc>>16 + acc&0xffff     // 17 bits
-	acc = acc>>16 + acc&0xffff     // 16 bits
-	return fold(uint64(bits.ReverseBytes16(uint16(acc))) + uint64(initial))
+	if len(rest)&32 != 0 {
+		w := (*[32]byte)(rest)
+		x, c = bits.Add64(x, binary.LittleEndian.Uint64(w[0:]), c)
+		x, c = bits.Add64(x, binary.LittleEndian.Uint64(w[8:]), c)
+		x, c = bits.Add64(x, binary.LittleEndian.Uint64(w[16:]), c)
+		x, c = bits.Add64(x, binary.LittleEndian.Uint64(w[24:]), c)
+		rest = rest[32:]
+	}
+	if len(rest)&16 != 0 {
+		w := (*[16]byte)(rest)
+		x, c = bits.Add64(x, binary.LittleEndian.Uint64(w[0:]), c)
+		x, c = bits.Add64(x, binary.LittleEndian.Uint64(w[8:]), c)
+		rest = rest[16:]
+	}
+	if len(rest)&8 != 0 {
+		x, c = bits.Add64(x, binary.LittleEndian.Uint64(rest), c)
+	}
+	x, c = bits.Add64(x, lastBytes(b), c)
+	x, c = bits.Add64(x, 0, c)
+	x += c // cannot carry again: x is 0 when c is 1
+
+	x = x>>32 + x&0xffffffff
+	x = x>>32 + x&0xffffffff // 32 bits
+	return fold(uint64(bits.ReverseBytes16(uint16(fold(x)))) + uint64(initial))
 }
 
-// tail is the last, fewer than eight, bytes of a sum as one little-endian word.
-func tail(b []byte) (w uint64) {
-	switch {
-	case len(b) >= 4:
-		w = uint64(binary.LittleEndian.Uint32(b))
-		for i, x := range b[4:] {
-			w |= uint64(x) << (32 + 8*i)
-		}
-	default:
-		for i, x := range b {
-			w |= uint64(x) << (8 * i)
-		}
+// lastBytes is the last len(b) modulo 8 bytes as a little-endian word, the first
+// of them lowest.
+func lastBytes(b []byte) (w uint64) {
+	if len(b) >= 8 {
+		return binary.LittleEndian.Uint64(b[len(b)-8:]) >> (64 - 8*uint(len(b)%8))
+	}
+	for i, x := range b {
+		w |= uint64(x) << (8 * i)
 	}
 	return w
 }

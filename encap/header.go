@@ -45,10 +45,10 @@ const (
 // The few bytes that Apply computes with come first, so that they share a cache
 // line with most of the bytes that it copies.
 type Header struct {
-	n    uint8  // bytes used of b
-	ip   uint8  // where in b the outer IP header begins: 14, or 18 behind a VLAN tag
-	form form   // which fields depend on the packet
-	_    uint8  //
+	n    uint8 // bytes used of b
+	ip   uint8 // where in b the outer IP header begins: 14, or 18 behind a VLAN tag
+	form form  // which fields depend on the packet
+	_    uint8
 	port uint16 // UDP destination port, host order
 	sum  uint16 // folded sum of all constant words: of the IPv4 header, or of what UDP over IPv6 covers
 	_    uint16

@@ -29,14 +29,16 @@ func (c ChecksumState) String() string {
 
 // Parsed is a tunnel packet taken apart. Its slices borrow the parsed bytes.
 type Parsed struct {
-	Dst, Src MAC       // outer Ethernet
-	Tags     int       // VLAN tags in front of the outer IP header, 0 to 2
-	TCI      [2]uint16 // their tag control information, outermost first
+	OuterDst, OuterSrc MAC
+	Tags               int       // VLAN tags in front of the outer IP header, 0 to 2
+	TCI                [2]uint16 // their tag control information, outermost first
 
-	Local, Remote    netip.Addr // outer IP source and destination
-	TOS, TTL         uint8      // outer TOS or traffic class; TTL or hop limit
-	FlowLabel        uint32     // IPv6 only
-	SrcPort, DstPort uint16     // UDP
+	Src, Dst  netip.Addr // outer IP
+	TOS       uint8      // outer TOS or traffic class
+	TTL       uint8      // outer TTL or hop limit
+	FlowLabel uint32     // 20 bits; 0 over IPv4
+
+	SrcPort, DstPort uint16 // UDP
 
 	IPChecksum, UDPChecksum ChecksumState
 
@@ -77,7 +79,7 @@ func (p *Parsed) outer(b []byte) (udp []byte, pseudo uint32, err error) {
 	if len(b) < etherLen {
 		return nil, 0, fmt.Errorf("encap: outer Ethernet: %d bytes, want a header of %d", len(b), etherLen)
 	}
-	p.Dst, p.Src = MAC(b[0:6]), MAC(b[6:12])
+	p.OuterDst, p.OuterSrc = MAC(b[0:6]), MAC(b[6:12])
 	etherType := binary.BigEndian.Uint16(b[12:])
 	b = b[etherLen:]
 	for etherType == etherTypeVLAN || etherType == etherTypeQinQ {
@@ -125,7 +127,7 @@ func (p *Parsed) ipv4(b []byte) (udp []byte, pseudo uint32, err error) {
 	}
 	p.IPChecksum = checksumState(Checksum(b[:header], 0))
 	p.TOS, p.TTL = b[1], b[8]
-	p.Local, p.Remote = netip.AddrFrom4([4]byte(b[12:])), netip.AddrFrom4([4]byte(b[16:]))
+	p.Src, p.Dst = netip.AddrFrom4([4]byte(b[12:])), netip.AddrFrom4([4]byte(b[16:]))
 	return b[header:total], Sum(b[12:20], protoUDP), nil
 }
 
@@ -146,7 +148,7 @@ func (p *Parsed) ipv6(b []byte) (udp []byte, pseudo uint32, err error) {
 		return nil, 0, fmt.Errorf("encap: outer IPv6: next header %d, want %d: %w", b[6], protoUDP, ErrNotUDP)
 	}
 	p.TOS, p.FlowLabel, p.TTL = uint8(word>>20), word&0xfffff, b[7]
-	p.Local, p.Remote = netip.AddrFrom16([16]byte(b[8:])), netip.AddrFrom16([16]byte(b[24:]))
+	p.Src, p.Dst = netip.AddrFrom16([16]byte(b[8:])), netip.AddrFrom16([16]byte(b[24:]))
 	return b[ipv6Len:end], Sum(b[8:40], protoUDP), nil
 }
 
