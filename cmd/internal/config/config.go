@@ -9,8 +9,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/eipgw/eipgw/bgpd"
 	"github.com/eipgw/eipgw/bgpd/rib"
-	"github.com/eipgw/eipgw/encap"
 )
 
 // Config is a checked configuration. It is not changed after it has been read.
@@ -18,7 +18,7 @@ type Config struct {
 	Gateway   Gateway
 	Segments  []rib.Segment
 	Announce  Announce
-	Neighbors []Neighbor
+	Neighbors []bgpd.Neighbor
 	Ports     []Port
 	Tunnel    Tunnel
 	Workers   Workers
@@ -40,84 +40,13 @@ type Gateway struct {
 	Listen           []netip.AddrPort
 }
 
-// NextHop is which of its addresses the gateway announces as next hop.
-type NextHop string
-
-// Next hops of an announcement.
-const (
-	NextHopSession NextHop = "session" // its own address in the session
-	NextHopService NextHop = "service" // the service address of the segment's family
-)
-
 // Announce is how and when segments are announced.
 type Announce struct {
-	NextHop     NextHop
+	NextHop     bgpd.NextHop
 	Settle      time.Duration // quiet time after a change before the announcement follows
 	InitialWait time.Duration // longest wait for the sources' initial dumps
 	WhenEmpty   bool          // announce also while no binding is known
 }
-
-// Role is what a BGP neighbor is to the gateway.
-type Role string
-
-// Roles.
-const (
-	Switch        Role = "switch"
-	VirtualRouter Role = "virtual-router"
-)
-
-// Carrier is a part of a route that can name a tunnel.
-type Carrier string
-
-// Carriers, best first.
-const (
-	TunnelEncap    Carrier = "tunnel-encap"
-	LargeCommunity Carrier = "large-community"
-	NextHopCarrier Carrier = "next-hop"
-	Peer           Carrier = "peer"
-)
-
-var carriers = []Carrier{TunnelEncap, LargeCommunity, NextHopCarrier, Peer}
-
-// Neighbor is a BGP neighbor, or a range of addresses from which neighbors connect.
-type Neighbor struct {
-	Address     netip.Addr   // or
-	Range       netip.Prefix // every address of it
-	Description string
-	Role        Role
-	ASN         uint32 // the neighbor's
-	Password    string // TCP MD5 (RFC 2385); never shown
-	HoldTime    time.Duration
-	Passive     bool  // wait for the neighbor to connect
-	Multihop    uint8 // TTL of the session; 0 is a directly connected neighbor
-	TTLSecurity uint8 // least TTL of what is received (RFC 5082); 0 is off
-
-	// Of virtual routers.
-	Allow       []netip.Prefix // EIPs that the neighbor may claim; nil is every segment
-	MaxPrefixes uint32
-	Carriers    []Carrier
-	Profile     Profile
-}
-
-// Name is the address or range, as it is called in logs and tables.
-func (n *Neighbor) Name() string {
-	if n.Range.IsValid() {
-		return n.Range.String()
-	}
-	return n.Address.String()
-}
-
-// Profile fills in what a virtual router's routes do not say about the tunnel.
-type Profile struct {
-	VNI         *encap.VNI // nil: a route has to name it
-	InnerMAC    encap.MAC
-	InnerSrcMAC encap.MAC
-	UDPPort     uint16
-	OVN         *OVN
-}
-
-// OVN is OVN's Geneve option.
-type OVN struct{ Inport, Outport uint16 }
 
 // Mode is how the XDP program is attached.
 type Mode string
@@ -225,7 +154,7 @@ func defaults() *Config {
 		Gateway: Gateway{Listen: []netip.AddrPort{
 			netip.MustParseAddrPort("0.0.0.0:179"), netip.MustParseAddrPort("[::]:179"),
 		}},
-		Announce: Announce{NextHop: NextHopSession, Settle: 2 * time.Second, InitialWait: time.Minute},
+		Announce: Announce{NextHop: bgpd.NextHopSession, Settle: 2 * time.Second, InitialWait: time.Minute},
 		Tunnel:   Tunnel{UDP6Checksum: Checksum6Compute, TTL: 64},
 		Workers:  Workers{Idle: IdleAdaptive},
 		Admin:    Admin{Socket: DefaultSocket},
@@ -235,8 +164,8 @@ func defaults() *Config {
 	}
 }
 
-func defaultNeighbor() Neighbor {
-	return Neighbor{HoldTime: 9 * time.Second}
+func defaultNeighbor() bgpd.Neighbor {
+	return bgpd.Neighbor{Port: 179, HoldTime: 9 * time.Second, ConnectRetry: 2 * time.Second}
 }
 
 // Defaults of virtual routers.

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/eipgw/eipgw/bgpd"
 	"github.com/eipgw/eipgw/bgpd/rib"
 	"github.com/eipgw/eipgw/encap"
 )
@@ -76,13 +77,13 @@ func TestDefaults(t *testing.T) {
 			Listen: []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:179"), netip.MustParseAddrPort("[::]:179")},
 		},
 		Segments: []rib.Segment{{Prefix: netip.MustParsePrefix("203.0.113.0/24")}},
-		Announce: Announce{NextHop: NextHopSession, Settle: 2 * time.Second, InitialWait: time.Minute},
-		Neighbors: []Neighbor{
-			{Address: netip.MustParseAddr("10.0.1.1"), Role: Switch, ASN: 65001, HoldTime: 9 * time.Second},
+		Announce: Announce{NextHop: bgpd.NextHopSession, Settle: 2 * time.Second, InitialWait: time.Minute},
+		Neighbors: []bgpd.Neighbor{
+			{Address: netip.MustParseAddr("10.0.1.1"), Role: bgpd.Switch, ASN: 65001, Port: 179, HoldTime: 9 * time.Second, ConnectRetry: 2 * time.Second},
 			{
-				Address: netip.MustParseAddr("10.1.0.1"), Role: VirtualRouter, ASN: 65100, HoldTime: 9 * time.Second,
+				Address: netip.MustParseAddr("10.1.0.1"), Role: bgpd.VirtualRouter, ASN: 65100, Port: 179, HoldTime: 9 * time.Second, ConnectRetry: 2 * time.Second,
 				Allow:       []netip.Prefix{netip.MustParsePrefix("203.0.113.0/25")},
-				MaxPrefixes: 100_000, Carriers: []Carrier{TunnelEncap, LargeCommunity},
+				MaxPrefixes: 100_000, Carriers: []rib.Carrier{rib.CarrierTunnelEncap, rib.CarrierLargeCommunity},
 			},
 		},
 		Ports:   []Port{{Name: "eth1", Mode: ModeAuto, ZeroCopy: ZeroCopyAuto, Queues: 1, Frames: 4096}},
@@ -106,17 +107,20 @@ func TestEveryValueArrives(t *testing.T) {
 		},
 		{Prefix: netip.MustParsePrefix("2001:db8:e1b::/64")},
 	}, c.Segments)
-	assert.Equal(t, Neighbor{
-		Address: netip.MustParseAddr("10.0.1.1"), Role: Switch, ASN: 65001, Description: "leaf 1",
-		Password: "s3cret", HoldTime: 9 * time.Second, TTLSecurity: 255,
+	assert.Equal(t, bgpd.Neighbor{
+		Name: "leaf 1", Address: netip.MustParseAddr("10.0.1.1"), Role: bgpd.Switch, ASN: 65001,
+		Password: "s3cret", Port: 179, Local: netip.MustParseAddr("10.0.1.2"), Interface: "eth1", TTLSecurity: 1,
+		HoldTime: 9 * time.Second, Keepalive: 3 * time.Second, ConnectRetry: 2 * time.Second,
+		Families: []bgpd.Family{bgpd.IPv4, bgpd.IPv6},
 	}, c.Neighbors[0])
-	assert.Equal(t, Neighbor{
-		Range: netip.MustParsePrefix("10.1.0.0/24"), Role: VirtualRouter, ASN: 65100, HoldTime: 9 * time.Second, Multihop: 4,
+	assert.Equal(t, bgpd.Neighbor{
+		Range: netip.MustParsePrefix("10.1.0.0/24"), Role: bgpd.VirtualRouter, ASN: 65100,
+		Passive: true, Hops: 4, Port: 179, HoldTime: 9 * time.Second, ConnectRetry: 2 * time.Second,
 		Allow:       []netip.Prefix{netip.MustParsePrefix("203.0.113.0/25"), netip.MustParsePrefix("2001:db8:e1b::/65")},
-		MaxPrefixes: 10_000, Carriers: []Carrier{TunnelEncap, LargeCommunity, NextHopCarrier, Peer},
-		Profile: Profile{
-			VNI: &vni, InnerMAC: encap.MAC{2, 0, 0, 0, 0x0a, 1}, InnerSrcMAC: encap.MAC{2, 0, 0, 0, 0x0a, 2},
-			UDPPort: 6081, OVN: &OVN{Inport: 2, Outport: 1},
+		MaxPrefixes: 10_000,
+		Carriers:    []rib.Carrier{rib.CarrierTunnelEncap, rib.CarrierLargeCommunity, rib.CarrierNextHop, rib.CarrierPeer},
+		Profile: bgpd.Profile{
+			VNI: &vni, InnerDst: encap.MAC{2, 0, 0, 0, 0x0a, 1}, Port: 6081, OVN: &bgpd.OVNPorts{Inport: 2, Outport: 1},
 		},
 	}, c.Neighbors[1])
 	assert.Equal(t, netip.MustParseAddr("fd00:ff::1"), c.Tunnel.Source6)

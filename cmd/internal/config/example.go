@@ -36,18 +36,24 @@ neighbors:
   - address: 10.0.1.1
     role: switch
     asn: 65001
-    description: leaf 1    # default is none
+    name: leaf 1           # default is the address
     password: "s3cret"     # default is none; TCP MD5 (RFC 2385)
-    hold-time: 9s          # default
+    port: 179              # default
+    local-address: 10.0.1.2  # default is the kernel's choice
+    interface: eth1        # default is any; the link or VRF of the session
     passive: false         # default: the gateway connects as well
-    ttl-security: 255      # default is off; least TTL of what the neighbor sends (RFC 5082)
+    ttl-security: 1        # default is off; the most hops away that it may be (RFC 5082)
+    hold-time: 9s          # default
+    keepalive: 3s          # default is a third of the hold time
+    connect-retry: 2s      # default
+    families: [ipv4, ipv6] # default is the session's own, and the other if it has a next hop
 
   # Virtual routers say which EIPs are behind them. A range stands for every
   # neighbor that connects from one of its addresses.
   - range: 10.1.0.0/24
     role: virtual-router
     asn: 65100
-    multihop: 4            # default is 0, directly connected; TTL of what the gateway sends
+    multihop: 4            # default is directly connected; TTL of what the gateway sends
     allow: [203.0.113.0/25, "2001:db8:e1b::/65"] # EIPs they may claim; not set: all
     max-prefixes: 10000    # default is 100000, of each neighbor; more are refused
     # Which parts of a route may name the tunnel; best first. Default: all for which
@@ -55,11 +61,10 @@ neighbors:
     carriers: [tunnel-encap, large-community, next-hop, peer]
     # What their routes do not say about the tunnel.
     profile:
-      vni: 5001                        # default is none; the route has to name it
-      inner-mac: "02:00:00:00:0a:01"   # default is 02:65:69:70:76:72
-      inner-src-mac: "02:00:00:00:0a:02" # default is 02:65:69:70:67:77
-      udp-port: 6081                   # default is Geneve's own
-      ovn: {inport: 2, outport: 1}     # default is none; OVN's Geneve option
+      vni: 5001                      # default is none; the route has to name it
+      inner-mac: "02:00:00:00:0a:01" # default is 02:65:69:70:76:72
+      udp-port: 6081                 # default is Geneve's own
+      ovn: {inport: 2, outport: 1}   # default is none; OVN's Geneve option
 
 # Interfaces of the data plane. BGP, ARP and SSH go on living on them.
 ports:

@@ -3,39 +3,59 @@ package config
 import (
 	"fmt"
 	"slices"
+
+	"github.com/eipgw/eipgw/bgpd"
+	"github.com/eipgw/eipgw/bgpd/rib"
 )
+
+// name is what a neighbor is called in messages.
+func name(n *bgpd.Neighbor) string {
+	switch {
+	case n.Name != "":
+		return n.Name
+	case n.Range.IsValid():
+		return n.Range.String()
+	}
+	return n.Address.String()
+}
 
 func (k checker) neighbors() {
 	for i := range k.c.Neighbors {
 		n, key := &k.c.Neighbors[i], fmt.Sprintf("neighbors[%d]", i)
 		k.neighborNamed(n, key)
 		k.neighborTwice(i, key)
-		if n.Role == "" {
+		if n.Role == 0 {
 			k.missing(key+".role", "switch or virtual-router")
 		}
 		if n.ASN == 0 {
 			k.missing(key+".asn", "the neighbor's AS number")
 		}
-		if n.Multihop != 0 && n.TTLSecurity != 0 {
+		if n.Hops != 0 && n.TTLSecurity != 0 {
 			k.bad(key+".ttl-security", "%d: expected either ttl-security or multihop", n.TTLSecurity)
 		}
+		if n.Keepalive > n.HoldTime/2 {
+			k.bad(key+".keepalive", "%v: expected at most half of the hold time %v", n.Keepalive, n.HoldTime)
+		}
+		if n.Range.IsValid() {
+			n.Passive = true // whoever is not known beforehand cannot be dialed
+		}
 		switch n.Role {
-		case Switch:
+		case bgpd.Switch:
 			k.switchOnly(key)
-		case VirtualRouter:
+		case bgpd.VirtualRouter:
 			k.virtualRouter(n, key)
 		}
 	}
 }
 
-func (k checker) neighborNamed(n *Neighbor, key string) {
+func (k checker) neighborNamed(n *bgpd.Neighbor, key string) {
 	switch {
 	case n.Address.IsValid() && n.Range.IsValid():
 		k.bad(key+".range", "%s: expected either address or range", n.Range)
 	case !n.Address.IsValid() && !n.Range.IsValid() && !k.has(key+".address") && !k.has(key+".range"):
 		k.bad(key, "expected address, or range for neighbors that connect from any address of it")
 	}
-	if n.Range.IsValid() && n.Role == Switch {
+	if n.Range.IsValid() && n.Role == bgpd.Switch {
 		k.bad(key+".range", "%s: expected address: a switch is named one by one, for it gets all announcements", n.Range)
 	}
 }
@@ -70,15 +90,15 @@ func (k checker) switchOnly(key string) {
 	}
 }
 
-func (k checker) virtualRouter(n *Neighbor, key string) {
+func (k checker) virtualRouter(n *bgpd.Neighbor, key string) {
 	if n.MaxPrefixes == 0 {
 		n.MaxPrefixes = defaultMaxPrefixes
 	}
 	switch {
 	case n.Allow == nil:
-		k.warn(key+".allow", "not set: %s may claim every EIP of every segment", n.Name())
+		k.warn(key+".allow", "not set: %s may claim every EIP of every segment", name(n))
 	case len(n.Allow) == 0:
-		k.warn(key+".allow", "empty: nothing that %s says is accepted", n.Name())
+		k.warn(key+".allow", "empty: nothing that %s says is accepted", name(n))
 	}
 	for i, p := range n.Allow {
 		if p.Bits() > 0 && !overlapsAny(p, k.c.Segments) {
@@ -87,18 +107,18 @@ func (k checker) virtualRouter(n *Neighbor, key string) {
 	}
 	k.carriers(n, key)
 	if o := n.Profile.OVN; o != nil && o.Outport == 0 {
-		k.bad(key+".profile.ovn.outport", "0: expected the tunnel key of the router-type port of the external switch, 1 to 65535")
+		k.missing(key+".profile.ovn.outport", "the tunnel key of the router-type port of the external switch")
 	}
 }
 
 // carriers fills in those that can work, and reports those that can't.
-func (k checker) carriers(n *Neighbor, key string) {
+func (k checker) carriers(n *bgpd.Neighbor, key string) {
 	if n.Carriers == nil {
-		n.Carriers = []Carrier{TunnelEncap, LargeCommunity}
+		n.Carriers = []rib.Carrier{rib.CarrierTunnelEncap, rib.CarrierLargeCommunity}
 		if n.Profile.VNI != nil {
-			n.Carriers = append(n.Carriers, NextHopCarrier)
+			n.Carriers = append(n.Carriers, rib.CarrierNextHop)
 			if len(k.c.Gateway.ServiceAddresses) > 0 {
-				n.Carriers = append(n.Carriers, Peer)
+				n.Carriers = append(n.Carriers, rib.CarrierPeer)
 			}
 		}
 		return
@@ -108,13 +128,13 @@ func (k checker) carriers(n *Neighbor, key string) {
 	}
 	for i, c := range n.Carriers {
 		at := fmt.Sprintf("%s.carriers[%d]", key, i)
-		if (c == NextHopCarrier || c == Peer) && n.Profile.VNI == nil {
+		if (c == rib.CarrierNextHop || c == rib.CarrierPeer) && n.Profile.VNI == nil {
 			k.bad(at, "%s: expected profile.vni as well, for the route names none", c)
 		}
-		if c == Peer && len(k.c.Gateway.ServiceAddresses) == 0 {
+		if c == rib.CarrierPeer && len(k.c.Gateway.ServiceAddresses) == 0 {
 			k.bad(at, "peer: expected gateway.service-addresses as well, which such routes have as next hop")
 		}
 	}
 	// Order carries no meaning: best carrier first, always.
-	slices.SortFunc(n.Carriers, func(a, b Carrier) int { return slices.Index(carriers, a) - slices.Index(carriers, b) })
+	slices.Sort(n.Carriers)
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -101,6 +102,34 @@ func duration(lo, hi time.Duration) parse[time.Duration] {
 			return 0, want
 		}
 		return d, ""
+	}
+}
+
+// seconds reads a time of whole seconds: BGP has no finer timers.
+func seconds(lo, hi time.Duration) parse[time.Duration] {
+	want := "a time in whole seconds, such as 9s, from " + (lo * time.Second).String() + " to " + (hi * time.Second).String()
+	return func(text string) (time.Duration, string) {
+		d, err := time.ParseDuration(text)
+		if err != nil || d < lo*time.Second || d > hi*time.Second || d%time.Second != 0 {
+			return 0, want
+		}
+		return d, ""
+	}
+}
+
+// word reads one of a few values by its name.
+func word[T fmt.Stringer](values ...T) parse[T] {
+	names := make([]string, len(values))
+	for i, v := range values {
+		names[i] = v.String()
+	}
+	read := oneOf(names...)
+	return func(text string) (t T, want string) {
+		name, want := read(text)
+		if want == "" {
+			t = values[slices.Index(names, name)]
+		}
+		return t, want
 	}
 }
 

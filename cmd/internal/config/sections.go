@@ -5,18 +5,24 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/eipgw/eipgw/bgpd"
 	"github.com/eipgw/eipgw/bgpd/rib"
 	"github.com/eipgw/eipgw/encap"
 )
 
 var (
-	asn  = number[uint32](1, 1<<32-1, "an AS number")
-	vlan = number[uint16](0, 4094, "a VLAN, or 0 for untagged")
-	port = number[uint16](1, 1<<16-1, "a UDP port")
-	key  = number[uint16](0, 1<<15-1, "the tunnel key of a logical port")
-	vni  = number[encap.VNI](0, uint64(encap.MaxVNI), "a VNI")
-	ttl  = number[uint8](1, 255, "a TTL")
+	asn     = number[uint32](1, 1<<32-1, "an AS number")
+	vlan    = number[uint16](0, 4094, "a VLAN, or 0 for untagged")
+	udpPort = number[uint16](1, 1<<16-1, "a UDP port")
+	tcpPort = number[uint16](1, 1<<16-1, "a TCP port")
+	inport  = number[uint16](0, 1<<15-1, "the tunnel key of a logical port")
+	outport = number[uint16](1, 1<<16-1, "the tunnel key of a logical port")
+	vni     = number[encap.VNI](0, uint64(encap.MaxVNI), "a VNI")
+	ttl     = number[uint8](1, 255, "a TTL")
 )
+
+// carriers that a neighbor may have, best first.
+var carriers = []rib.Carrier{rib.CarrierTunnelEncap, rib.CarrierLargeCommunity, rib.CarrierNextHop, rib.CarrierPeer}
 
 // read takes over every section that the document has.
 func (c *Config) read(root value) {
@@ -24,7 +30,7 @@ func (c *Config) read(root value) {
 		"gateway":   c.Gateway.read,
 		"segments":  each(&c.Segments, func() rib.Segment { return rib.Segment{} }, readSegment),
 		"announce":  c.Announce.read,
-		"neighbors": each(&c.Neighbors, defaultNeighbor, (*Neighbor).read),
+		"neighbors": each(&c.Neighbors, defaultNeighbor, readNeighbor),
 		"ports":     each(&c.Ports, defaultPort, (*Port).read),
 		"tunnel":    c.Tunnel.read,
 		"workers":   c.Workers.read,
@@ -67,29 +73,35 @@ func readSegment(s *rib.Segment, v value) {
 
 func (a *Announce) read(v value) {
 	v.mapping(fields{
-		"next-hop":     into(&a.NextHop, oneOf(NextHopSession, NextHopService)),
+		"next-hop":     into(&a.NextHop, word(bgpd.NextHopSession, bgpd.NextHopService)),
 		"settle":       into(&a.Settle, duration(0, time.Minute)),
 		"initial-wait": into(&a.InitialWait, duration(0, time.Hour)),
 		"when-empty":   into(&a.WhenEmpty, boolean),
 	})
 }
 
-func (n *Neighbor) read(v value) {
+func readNeighbor(n *bgpd.Neighbor, v value) {
 	v.mapping(fields{
-		"address":      into(&n.Address, address),
-		"range":        into(&n.Range, prefix),
-		"description":  into(&n.Description, anyText),
-		"role":         into(&n.Role, oneOf(Switch, VirtualRouter)),
-		"asn":          into(&n.ASN, asn),
-		"password":     secret(&n.Password),
-		"hold-time":    into(&n.HoldTime, duration(3*time.Second, 65535*time.Second)),
-		"passive":      into(&n.Passive, boolean),
-		"multihop":     into(&n.Multihop, ttl),
-		"ttl-security": into(&n.TTLSecurity, ttl),
-		"allow":        listOf(&n.Allow, prefix),
-		"max-prefixes": into(&n.MaxPrefixes, number[uint32](1, 1<<31, "a number of prefixes")),
-		"carriers":     listOf(&n.Carriers, oneOf(carriers...)),
-		"profile":      n.Profile.read,
+		"name":          into(&n.Name, anyText),
+		"address":       into(&n.Address, address),
+		"range":         into(&n.Range, prefix),
+		"role":          into(&n.Role, word(bgpd.Switch, bgpd.VirtualRouter)),
+		"asn":           into(&n.ASN, asn),
+		"password":      secret(&n.Password),
+		"port":          into(&n.Port, tcpPort),
+		"local-address": into(&n.Local, address),
+		"interface":     into(&n.Interface, interfaceName),
+		"passive":       into(&n.Passive, boolean),
+		"multihop":      into(&n.Hops, ttl),
+		"ttl-security":  into(&n.TTLSecurity, number[uint8](1, 254, "a number of hops, 1 for a directly connected neighbor")),
+		"hold-time":     into(&n.HoldTime, seconds(3, 65535)),
+		"keepalive":     into(&n.Keepalive, seconds(1, 21845)),
+		"connect-retry": into(&n.ConnectRetry, seconds(1, 3600)),
+		"families":      listOf(&n.Families, word(bgpd.IPv4, bgpd.IPv6)),
+		"allow":         listOf(&n.Allow, prefix),
+		"max-prefixes":  into(&n.MaxPrefixes, number[int](1, 1<<31, "a number of prefixes")),
+		"carriers":      listOf(&n.Carriers, word(carriers...)),
+		"profile":       func(v value) { readProfile(&n.Profile, v) },
 	})
 }
 
@@ -108,21 +120,16 @@ func secret(dst *string) func(value) {
 	}
 }
 
-func (p *Profile) read(v value) {
+func readProfile(p *bgpd.Profile, v value) {
 	v.mapping(fields{
-		"vni":           into(&p.VNI, pointerTo(vni)),
-		"inner-mac":     into(&p.InnerMAC, mac),
-		"inner-src-mac": into(&p.InnerSrcMAC, mac),
-		"udp-port":      into(&p.UDPPort, port),
+		"vni":       into(&p.VNI, pointerTo(vni)),
+		"inner-mac": into(&p.InnerDst, mac),
+		"udp-port":  into(&p.Port, udpPort),
 		"ovn": func(v value) {
-			p.OVN = &OVN{}
-			p.OVN.read(v)
+			p.OVN = &bgpd.OVNPorts{}
+			v.mapping(fields{"inport": into(&p.OVN.Inport, inport), "outport": into(&p.OVN.Outport, outport)})
 		},
 	})
-}
-
-func (o *OVN) read(v value) {
-	v.mapping(fields{"inport": into(&o.Inport, key), "outport": into(&o.Outport, number[uint16](0, 1<<16-1, "the tunnel key of a logical port"))})
 }
 
 func (p *Port) read(v value) {

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/eipgw/eipgw/bgpd"
 	"github.com/eipgw/eipgw/bgpd/rib"
 )
 
@@ -85,6 +86,11 @@ func (k checker) gateway() {
 	if k.has("gateway.listen") && len(g.Listen) == 0 {
 		k.bad("gateway.listen", "nothing: expected at least one address and port, such as 0.0.0.0:179")
 	}
+	for i, l := range g.Listen {
+		if l.Port() != g.Listen[0].Port() {
+			k.bad(fmt.Sprintf("gateway.listen[%d]", i), "%s: expected port %d, as for the first one", l, g.Listen[0].Port())
+		}
+	}
 }
 
 // service is the service address of the family of p.
@@ -112,7 +118,7 @@ func (k checker) segments() {
 			continue
 		}
 		first[s.Prefix] = i
-		if _, ok := k.service(s.Prefix.Addr().Is4()); !ok && k.c.Announce.NextHop == NextHopService {
+		if _, ok := k.service(s.Prefix.Addr().Is4()); !ok && k.c.Announce.NextHop == bgpd.NextHopService {
 			k.bad(key+".prefix", "%s: announce.next-hop is service, but gateway.service-addresses has no address of this family", s.Prefix)
 		}
 	}
@@ -183,13 +189,13 @@ func (k checker) metrics() {
 
 // completeness warns of a gateway that can do nothing useful.
 func (k checker) completeness() {
-	role := func(r Role) bool {
-		return slices.ContainsFunc(k.c.Neighbors, func(n Neighbor) bool { return n.Role == r })
+	role := func(r bgpd.Role) bool {
+		return slices.ContainsFunc(k.c.Neighbors, func(n bgpd.Neighbor) bool { return n.Role == r })
 	}
-	if len(k.c.Segments) > 0 && !role(Switch) {
+	if len(k.c.Segments) > 0 && !role(bgpd.Switch) {
 		k.warn("neighbors", "none has the role switch: segments are announced to nobody")
 	}
-	if !role(VirtualRouter) && k.c.Bindings.File == "" {
+	if !role(bgpd.VirtualRouter) && k.c.Bindings.File == "" {
 		k.warn("neighbors", "none has the role virtual-router, and there is no bindings.file: bindings come by `eipgw bind` only")
 	}
 	if len(k.c.Segments) == 0 {

@@ -108,7 +108,7 @@ func TestMistakes(t *testing.T) {
 			"line 7: neighbors[2].role: missing: expected switch or virtual-router",
 			"line 7: neighbors[2].asn: missing: expected the neighbor's AS number",
 			"line 8: neighbors[3].range: 10.2.0.0/24: expected address: a switch is named one by one, for it gets all announcements",
-			`line 9: neighbors[4].hold-time: "1s": expected a time with its unit, such as 9s or 500ms, from 3s to 18h12m15s`,
+			`line 9: neighbors[4].hold-time: "1s": expected a time in whole seconds, such as 9s, from 3s to 18h12m15s`,
 			"line 9: neighbors[4].ttl-security: 254: expected either ttl-security or multihop",
 			"line 10: neighbors[5].allow: only for the role virtual-router: nothing is learned from a switch",
 			"line 10: neighbors[5].profile: only for the role virtual-router: nothing is learned from a switch",
@@ -131,20 +131,20 @@ func TestMistakes(t *testing.T) {
 			"line 9: neighbors[4].range: 10.0.1.0/24 overlaps the range 10.0.0.0/16 of neighbors[3]",
 		}},
 		{"carriers and profile", gateway + ports + segments + `neighbors:
-  - {address: 10.1.0.1, role: virtual-router, asn: 1, allow: [203.0.113.0/24], carriers: [peer, next-hop, evpn]}
+  - {address: 10.1.0.1, role: virtual-router, asn: 1, allow: [203.0.113.0/24], carriers: [peer, next-hop, evpn], hold-time: 9s, keepalive: 5s}
   - {address: 10.1.0.2, role: virtual-router, asn: 1, allow: [203.0.113.0/24], carriers: []}
-  - {address: 10.1.0.3, role: virtual-router, asn: 1, allow: [203.0.113.0/24], profile: {vni: 16777216, inner-mac: 01:00:5e:00:00:01, inner-src-mac: 7, ovn: {inport: 32768}}}
+  - {address: 10.1.0.3, role: virtual-router, asn: 1, allow: [203.0.113.0/24], profile: {vni: 16777216, inner-mac: 01:00:5e:00:00:01, ovn: {inport: 32768}}}
 `, []string{
 			`line 5: neighbors[0].carriers[2]: "evpn": expected tunnel-encap, large-community, next-hop or peer`,
+			"line 5: neighbors[0].keepalive: 5s: expected at most half of the hold time 9s",
 			"line 5: neighbors[0].carriers[0]: peer: expected profile.vni as well, for the route names none",
 			"line 5: neighbors[0].carriers[0]: peer: expected gateway.service-addresses as well, which such routes have as next hop",
 			"line 5: neighbors[0].carriers[1]: next-hop: expected profile.vni as well, for the route names none",
 			"line 6: neighbors[1].carriers: nothing: expected one or more of tunnel-encap, large-community, next-hop, peer",
 			`line 7: neighbors[2].profile.vni: "16777216": expected a VNI, 0 to 16777215`,
 			`line 7: neighbors[2].profile.inner-mac: "01:00:5e:00:00:01": expected the address of one interface, not a group address`,
-			`line 7: neighbors[2].profile.inner-src-mac: "7": expected an Ethernet address such as 02:00:00:00:00:0b`,
 			`line 7: neighbors[2].profile.ovn.inport: "32768": expected the tunnel key of a logical port, 0 to 32767`,
-			"line 7: neighbors[2].profile.ovn.outport: 0: expected the tunnel key of the router-type port of the external switch, 1 to 65535",
+			"line 7: neighbors[2].profile.ovn.outport: missing: expected the tunnel key of the router-type port of the external switch",
 		}},
 		{"ports and workers", gateway + `ports:
   - {name: eth1, queues: 2}
