@@ -1,0 +1,79 @@
+// Package afxdp is a dataplane.Port over AF_XDP: one queue of one interface. The
+// NIC, or the kernel, writes frames straight into memory of this process and sends
+// them from there; a frame that leaves by the queue it came in on is never copied.
+//
+// # Files, in the order in which a port comes to be and works
+//
+//	config.go      InterfaceConfig, modes, defaults, what is impossible
+//	interface.go   Interface: the program on the device, its ports, and their recovery
+//	attach.go      the XDP program by bpf_link; foreign programs are named, never evicted
+//	bpf/, generate.go, filter_bpfel.*   the program itself and what bpf2go makes of it
+//	segments.go    which addresses are redirected, kept current
+//	socket.go      opening, registering and binding, by asavie/xdp
+//	mappings.go    the ring mappings that asavie/xdp leaves behind, released
+//	rings.go       the four rings: cached indices, one acquire and one release per batch
+//	pool.go        free frames, last in first out
+//	port.go        Port: Rx, Tx, Release
+//	flush.go       completions and the kick that makes the kernel send
+//	health.go      link down, interface gone, recovery
+//	wait.go        sleeping until a frame comes
+//	status.go      what was asked for, what was got, what the kernel counts
+//	explain.go     errors of the kernel in words: what is missing and who can give it
+//	afxdp_unsafe.go   every use of unsafe: ring memory, mmap, raw socket options
+//
+// # A frame's way
+//
+//	FILL ring ─ kernel receives ─► RX ring ─► Rx: lent to the worker ─┬─► Tx: TX ring ─ kernel sends ─► completion ring
+//	   ▲                                                              │                                      │
+//	   └────────────── pool of free frames ◄── Release ◄──────────────┘        pool ◄──────── Flush ◄────────┘
+//
+// Every frame is in exactly one of those places. Half of them, at most, are in the
+// receiving half (FILL ring, kernel, RX ring), so a flood that comes in leaves the
+// other half to send with, and the RX ring, as large as that, never overflows: what is
+// too much is counted by the kernel as "fill ring empty".
+//
+// A received frame starts 256 bytes into its chunk (XDP_PACKET_HEADROOM), which is the
+// headroom that PortInfo promises; the first frame received is checked for it.
+//
+// # What asavie/xdp does here and what not
+//
+// github.com/asavie/xdp makes the socket, its memory (UMEM) and its rings, registers
+// them, binds, and puts the socket into the XSK map (its Program type over this
+// package's own maps). Its ring calls stay off the packet path: they have no memory
+// barriers, search free frames one by one, give frames back that are still to be sent, and
+// panic when the link goes down. So the rings are mapped a second time from FD, and
+// rings.go moves descriptors. Three more of its habits are met in socket.go:
+//
+//   - Bind flags are a package variable. One mutex covers every NewSocket.
+//   - It never unmaps its rings, and a mapped ring keeps the queue bound. Its mappings
+//     are found in /proc/self/maps and unmapped as soon as NewSocket returns, also when
+//     it fails.
+//   - Its errors hold the errno only as text. It is read back from the text, so that a
+//     caller can tell a queue in use from a missing privilege.
+//
+// It can't use huge pages that the kernel does not give by itself
+// (/sys/kernel/mm/transparent_hugepage/enabled = always), nor share one UMEM
+// between sockets: a frame that leaves by another queue is copied once.
+//
+// # For operators
+//
+// Linux 5.18 or later. CAP_NET_RAW opens the socket, CAP_BPF and CAP_NET_ADMIN load and
+// attach the program; CAP_IPC_LOCK, or a limit on locked memory of two UMEMs per queue,
+// covers the frames.
+//
+// A packet that the local kernel sends over veth to a port has no checksum yet: the
+// sending side leaves it to a NIC that is not there, and a socket sees it as it is.
+// Turn it off on the far end: ethtool -K PEER tx off tso off gso off. Turn VLAN
+// stripping off on the port itself, or tags are lost: ethtool -K PORT rxvlan off.
+// Frames larger than a chunk (see Status) are dropped by the kernel: turn GRO and LRO
+// off as well.
+//
+// On veth, a full ring drops unless the port's end has a real queue: tc qdisc
+// replace dev PORT root pfifo limit 1000 makes it hold the sender back instead. For
+// another XDP program to redirect frames into a veth end, the peer needs a
+// program or GRO on.
+//
+// Frames for a segment on a receive queue without a port go to the kernel, which has
+// no use for them: give every queue a port, or make the NIC use fewer (ethtool -L PORT
+// combined N). They are counted as unserved.
+package afxdp

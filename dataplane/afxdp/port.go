@@ -1,0 +1,242 @@
+package afxdp
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/asavie/xdp"
+	"golang.org/x/sys/unix"
+
+	"github.com/eipgw/eipgw/dataplane"
+	"github.com/eipgw/eipgw/encap"
+)
+
+// Port is one queue of an Interface. Its worker owns all but Info; Interface.Status
+// reads beside it.
+type Port struct {
+	iface *Interface
+	queue int
+	info  dataplane.PortInfo
+
+	s       *socket // nil while there is no interface, and after Close
+	pool    pool
+	offset  uint64 // mask of an address's offset in its chunk
+	longest int    // bytes of a frame to be sent
+
+	err     error // why the port does not work, nil while it does
+	index   int   // of the interface that the socket is bound to
+	rounds  uint32
+	checked time.Time   // when health was looked at last
+	probe   *unix.Ifreq // reused by every look
+	poll    [1]unix.PollFd
+	proven  bool // the first frame had the headroom that is promised
+
+	mu       sync.Mutex            // held while s changes, and while Status uses it
+	shownErr atomic.Pointer[error] // err, for Status
+	counters portCounters
+}
+
+// portCounters are written by the worker, once per burst at most.
+type portCounters struct {
+	copied  atomic.Uint64
+	tooLong atomic.Uint64
+	kicks   atomic.Uint64
+	again   atomic.Uint64
+	refused atomic.Uint64
+	failed  atomic.Uint64
+}
+
+func newPort(i *Interface, queue int) (*Port, error) {
+	probe, err := unix.NewIfreq(i.cfg.Name)
+	if err != nil {
+		return nil, fmt.Errorf("afxdp: %s: %w", i.cfg.Name, err)
+	}
+	info := dataplane.PortInfo{
+		ID: i.cfg.ID, Name: i.cfg.Name, Queue: queue, MAC: encap.MAC(i.dev.mac),
+		MTU: i.mtu, Headroom: headroom,
+	}
+	if i.cfg.AnyMAC {
+		info.MAC = encap.MAC{}
+	}
+	return &Port{
+		iface: i, queue: queue, info: info, probe: probe,
+		offset: i.geometry.offset(), longest: info.MaxFrame(),
+	}, nil
+}
+
+// adopt starts to use a fresh socket: all frames are free, half of them go to the kernel.
+func (p *Port) adopt(s *socket, index int) {
+	p.mu.Lock()
+	p.s = s
+	p.mu.Unlock()
+	p.index, p.pool = index, newPool(s.geometry)
+	p.poll[0] = unix.PollFd{Fd: int32(s.fd), Events: unix.POLLIN}
+	p.refill()
+	p.setErr(nil)
+}
+
+// Info implements dataplane.Port.
+func (p *Port) Info() dataplane.PortInfo { return p.info }
+
+// FD implements dataplane.Descriptor.
+func (p *Port) FD() int {
+	if p.s == nil || p.err != nil {
+		return -1
+	}
+	return p.s.fd
+}
+
+// healthEvery is how many rounds with frames go by before the clock is looked at; in
+// a round without, it always is.
+const healthEvery = 256
+
+// Rx implements dataplane.Port: frames stay where the kernel wrote them.
+func (p *Port) Rx(b *dataplane.Burst) (int, error) {
+	b.N = 0
+	if p.err != nil && !p.recovered() {
+		return 0, p.err
+	}
+	s := p.s
+	n := int(s.rx.ready(dataplane.BurstSize))
+	if p.rounds++; n == 0 || p.rounds%healthEvery == 0 {
+		if !p.healthy() {
+			return 0, p.err
+		}
+		p.wakeRx()
+	}
+	if n == 0 {
+		return 0, nil
+	}
+	for i := range n {
+		d := s.rx.take()
+		at := d.Addr & p.offset
+		chunk := d.Addr - at
+		f := &b.F[i]
+		f.Attach(s.umem[chunk:chunk+p.offset+1], int(at), int(d.Len))
+		f.Cookie, f.In = chunk, p.info.ID
+	}
+	s.rx.release()
+	b.N = n
+	if !p.proven && !p.prove(b) {
+		return 0, p.err
+	}
+	return n, nil
+}
+
+// prove checks the promise of headroom at the first frame received. A kernel that does
+// not keep it is no good to us.
+func (p *Port) prove(b *dataplane.Burst) bool {
+	if got := b.F[0].Headroom(); got < p.info.Headroom {
+		p.Release(b)
+		p.setErr(fmt.Errorf("afxdp: %s queue %d: the driver leaves %d bytes in front of a frame, expected %d: use generic mode or zero-copy off",
+			p.info.Name, p.queue, got, p.info.Headroom))
+		return false
+	}
+	p.proven = true
+	return true
+}
+
+// Release implements dataplane.Port.
+func (p *Port) Release(b *dataplane.Burst) {
+	if p.s != nil {
+		for i := range b.F[:b.N] {
+			if f := &b.F[i]; !f.Taken {
+				p.pool.put(uint32(f.Cookie))
+			}
+		}
+		p.refill()
+	}
+	b.N = 0
+}
+
+// refillBatch is how many frames are given to the kernel at once, at least.
+const refillBatch = 32
+
+// refill gives free frames to the kernel until it has half of them all. What it
+// has is known from our own indices, so the kernel's are not touched.
+func (p *Port) refill() {
+	s := p.s
+	has := s.fill.next - s.rx.next
+	n := min(s.fill.mask+1-has, uint32(p.pool.n))
+	if n < refillBatch {
+		return
+	}
+	for range n {
+		s.fill.put(uint64(p.pool.get()))
+	}
+	s.fill.publish()
+}
+
+// Tx implements dataplane.Port.
+func (p *Port) Tx(frames []*dataplane.Frame) int {
+	if p.err != nil || len(frames) == 0 {
+		return 0
+	}
+	s := p.s
+	room := int(s.tx.room(uint32(len(frames))))
+	took, copied := 0, 0
+	for _, f := range frames[:min(len(frames), room)] {
+		if f.Len() <= p.longest && owns(s.umem, f.Buffer()) {
+			s.tx.put(xdp.Desc{Addr: f.Cookie + uint64(f.Offset()), Len: uint32(f.Len())})
+			f.Taken = true
+		} else if !p.copyIn(f) {
+			break
+		} else {
+			copied++
+		}
+		took++
+	}
+	s.tx.publish()
+	if copied > 0 {
+		p.counters.copied.Add(uint64(copied))
+	}
+	return took
+}
+
+// copyIn queues a copy of another port's frame; false says that no frame is free. One
+// that is longer than the interface sends is swallowed and counted: waiting does not
+// make it shorter.
+func (p *Port) copyIn(f *dataplane.Frame) bool {
+	if f.Len() > p.longest {
+		p.counters.tooLong.Add(1)
+		return true
+	}
+	if p.pool.n == 0 && p.collect() == 0 {
+		return false
+	}
+	chunk := uint64(p.pool.get())
+	n := copy(p.s.umem[chunk:chunk+p.offset+1], f.Bytes())
+	p.s.tx.put(xdp.Desc{Addr: chunk, Len: uint32(n)})
+	return true
+}
+
+// Close implements dataplane.Port. The queue can be opened again by Interface.Port.
+func (p *Port) Close() error { return p.iface.forget(p) }
+
+// shut releases the socket for good. The caller holds the interface's lock.
+func (p *Port) shut() error {
+	p.setErr(fmt.Errorf("afxdp: %s queue %d: %w", p.info.Name, p.queue, ErrClosed))
+	return p.dropSocket()
+}
+
+func (p *Port) dropSocket() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.s == nil {
+		return nil
+	}
+	s := p.s
+	p.s, p.pool = nil, pool{}
+	p.poll[0].Fd = -1
+	if err := s.close(); err != nil {
+		return fmt.Errorf("afxdp: %s queue %d: closing: %w", p.info.Name, p.queue, err)
+	}
+	return nil
+}
+
+func (p *Port) setErr(err error) {
+	p.err = err
+	p.shownErr.Store(&err)
+}

@@ -1,0 +1,179 @@
+package afxdp
+
+import (
+	"fmt"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/eipgw/eipgw/dataplane/fib"
+	"github.com/eipgw/eipgw/encap"
+)
+
+// Status is what was got of what InterfaceConfig asked for, and what the kernel says.
+type Status struct {
+	ID     fib.PortID `json:"id"`
+	Name   string     `json:"name"`
+	Driver string     `json:"driver"`
+	Index  int        `json:"index"`
+	MAC    encap.MAC  `json:"mac"`
+	MTU    int        `json:"mtu"` // largest IP packet in bytes that a port sends
+
+	Wanted        Mode     `json:"mode-wanted"`
+	Mode          Mode     `json:"mode"`
+	ZeroCopy      ZeroCopy `json:"zero-copy-wanted"`
+	ReceiveQueues int      `json:"receive-queues"` // that the interface has in use
+
+	Segments []netip.Prefix `json:"segments"`
+	Filter   FilterCounters `json:"filter"`
+	Queues   []QueueStatus  `json:"queues"`
+
+	// Notes are sentences for the operator about what does not look right.
+	Notes []string `json:"notes,omitempty"`
+}
+
+// FilterCounters is how many frames took which way in the XDP program, since Open.
+type FilterCounters struct {
+	Redirected uint64 `json:"redirected"` // to a port
+	Passed     uint64 `json:"passed"`     // to the kernel: not for a segment
+	Unserved   uint64 `json:"unserved"`   // to the kernel: for a segment, on a queue without a port
+	Foreign    uint64 `json:"foreign"`    // to the kernel: for a segment, but another Ethernet address
+}
+
+// QueueStatus is one port. The counters are since the port was opened, the kernel's since
+// its socket was.
+type QueueStatus struct {
+	Queue int    `json:"queue"`
+	Error string `json:"error,omitempty"` // why it does not work; empty while it does
+
+	ZeroCopy   bool `json:"zero-copy"`
+	NeedWakeup bool `json:"need-wakeup"` // the kernel asks to be called to send, now
+	Frames     int  `json:"frames"`
+	FrameSize  int  `json:"frame-size"` // bytes, headroom included
+	Ring       int  `json:"ring"`       // slots of the FILL, RX and TX rings
+	TxBudget   int  `json:"tx-budget"`  // frames that one call moves in copy mode
+	SendBuffer int  `json:"send-buffer"`
+	BusyPoll   int  `json:"busy-poll"` // 0: off
+
+	Copied  uint64 `json:"copied"`   // frames of other ports, copied to be sent here
+	TooLong uint64 `json:"too-long"` // frames not sent because they are longer than MaxFrame
+	Kicks   uint64 `json:"kicks"`    // calls to make the kernel send
+	Again   uint64 `json:"again"`    // of them, ended before all was sent
+	Refused uint64 `json:"refused"`  // frames that the device did not take: lost
+	Failed  uint64 `json:"failed"`   // calls that failed for other reasons
+
+	Kernel KernelCounters `json:"kernel"`
+}
+
+// KernelCounters is the socket's XDP_STATISTICS.
+type KernelCounters struct {
+	RxDropped         uint64 `json:"rx-dropped"`           // too large for a frame, or other reasons
+	RxInvalid         uint64 `json:"rx-invalid"`           // bad addresses in the FILL ring
+	TxInvalid         uint64 `json:"tx-invalid"`           // bad descriptors in the TX ring
+	RxRingFull        uint64 `json:"rx-ring-full"`         // lost
+	RxFillRingEmpty   uint64 `json:"rx-fill-ring-empty"`   // lost: the worker does not keep up
+	TxRingEmptyCycles uint64 `json:"tx-ring-empty-cycles"` // the driver looked for more to send
+}
+
+// Status reads the interface's state. It asks the kernel, so it may take a while; the
+// workers do not wait for it.
+func (i *Interface) Status() (Status, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.closed {
+		return Status{}, fmt.Errorf("afxdp: %s: %w", i.cfg.Name, ErrClosed)
+	}
+	st := Status{
+		ID: i.cfg.ID, Name: i.cfg.Name, Driver: i.dev.driver, Index: i.dev.index, MAC: i.dev.mac, MTU: i.mtu,
+		Wanted: i.cfg.Mode, Mode: i.mode, ZeroCopy: i.cfg.ZeroCopy, ReceiveQueues: i.dev.queues,
+		Segments: i.segments.redirected(),
+	}
+	var err error
+	if st.Filter, err = i.filterCounters(); err != nil {
+		return Status{}, fmt.Errorf("afxdp: %s: reading the filter's counters: %w", i.cfg.Name, err)
+	}
+	for q := range i.queues {
+		if p := i.ports[q]; p != nil {
+			st.Queues = append(st.Queues, p.status())
+		}
+	}
+	st.Notes = i.notes(&st)
+	return st, nil
+}
+
+func (i *Interface) filterCounters() (FilterCounters, error) {
+	var cpus []filterCounters
+	if err := i.objs.FilterCounters.Lookup(uint32(0), &cpus); err != nil {
+		return FilterCounters{}, err
+	}
+	var sum FilterCounters
+	for _, c := range cpus {
+		sum.Redirected += c.Redirected
+		sum.Passed += c.Passed
+		sum.Unserved += c.Unserved
+		sum.Foreign += c.Foreign
+	}
+	return sum, nil
+}
+
+// notes compares the interface as it is now with what this port was opened on.
+func (i *Interface) notes(st *Status) []string {
+	var notes []string
+	note := func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
+	if n := len(st.Queues); n < st.ReceiveQueues {
+		note("%d of %d receive queues have a port; frames on the others are not forwarded (ethtool -L %s combined %d)",
+			n, st.ReceiveQueues, st.Name, max(n, 1))
+	}
+	if st.Filter.Unserved > 0 {
+		note("%d frames for a segment came on queues without a port", st.Filter.Unserved)
+	}
+	if i.checkNetns() != nil {
+		return notes // the interface can't be looked at from here
+	}
+	now, err := lookup(i.cfg.Name)
+	if err != nil {
+		return notes
+	}
+	if now.mac != i.dev.mac && !i.cfg.AnyMAC {
+		note("the Ethernet address was %v when the port was opened and is %v now: frames for it are not forwarded", encap.MAC(i.dev.mac), encap.MAC(now.mac))
+	}
+	switch largest := i.geometry.size - headroom - linkOverhead; {
+	case now.mtu > largest:
+		note("the MTU is %d; packets of more than %d bytes don't fit a frame and are not received", now.mtu, largest)
+	case now.mtu < i.mtu:
+		note("the MTU was %d when the port was opened and is %d now", i.mtu, now.mtu)
+	}
+	return notes
+}
+
+func (p *Port) status() QueueStatus {
+	st := QueueStatus{
+		Queue:   p.queue,
+		Copied:  p.counters.copied.Load(),
+		TooLong: p.counters.tooLong.Load(),
+		Kicks:   p.counters.kicks.Load(),
+		Again:   p.counters.again.Load(),
+		Refused: p.counters.refused.Load(),
+		Failed:  p.counters.failed.Load(),
+	}
+	if err := p.shownErr.Load(); err != nil && *err != nil {
+		st.Error = (*err).Error()
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.s
+	if s == nil {
+		return st
+	}
+	st.ZeroCopy, st.NeedWakeup = s.zeroCopy, s.tx.needsWakeup()
+	st.Frames, st.FrameSize, st.Ring = s.frames, s.size, s.ring()
+	st.TxBudget, st.SendBuffer, st.BusyPoll = s.txBudget, s.sendBuffer, s.busyPoll
+	var k unix.XDPStatistics
+	if getsockopt(s.fd, unix.XDP_STATISTICS, &k) == nil {
+		st.Kernel = KernelCounters{
+			RxDropped: k.Rx_dropped, RxInvalid: k.Rx_invalid_descs, TxInvalid: k.Tx_invalid_descs,
+			RxRingFull: k.Rx_ring_full, RxFillRingEmpty: k.Rx_fill_ring_empty_descs, TxRingEmptyCycles: k.Tx_ring_empty_descs,
+		}
+	}
+	return st
+}
