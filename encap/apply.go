@@ -16,7 +16,7 @@ import "encoding/binary"
 // of another size. All of it is safe Go: the same with unsafe pointers gained less
 // than half a nanosecond. The function is long because nothing in it is worth a call.
 func (h *Header) Apply(pkt []byte, in Inner) {
-	n, ip := int(h.n), int(h.ip)&31 // the mask, which changes nothing, spares bounds checks
+	n, ip := int(h.n), int(h.ip)&31   // the mask, which changes nothing, spares bounds checks
 	d, s := pkt[:n:len(pkt)], h.b[:n] // against the length: a frame has capacity behind it
 	head, from := (*[MinLen]byte)(d), (*[MinLen]byte)(s)
 	*(*[16]byte)(head[0:]) = *(*[16]byte)(from[0:])

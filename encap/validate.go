@@ -9,10 +9,10 @@ import (
 // Validate refuses a tunnel that no underlay could make usable.
 func (t Tunnel) Validate() error {
 	if err := validAddr(t.VTEP); err != nil {
-		return fmt.Errorf("encap: tunnel: VTEP %s: %w", t.VTEP, err)
+		return fmt.Errorf("encap: tunnel: VTEP %w", err)
 	}
 	if t.Protocol != Geneve {
-		return fmt.Errorf("encap: tunnel to %s: protocol %d, want %d (Geneve)", t.VTEP, t.Protocol, Geneve)
+		return fmt.Errorf("encap: tunnel to %s: protocol %d, want %d (%s)", t.VTEP, uint8(t.Protocol), uint8(Geneve), Geneve)
 	}
 	if t.VNI > MaxVNI {
 		return fmt.Errorf("encap: tunnel to %s: VNI %d, want at most %d", t.VTEP, t.VNI, MaxVNI)
@@ -43,7 +43,7 @@ func (o Outer) validate(vtep netip.Addr) error {
 		return fmt.Errorf("VLAN tag 0x%04x: identifier %d, want at most %d", o.VLAN, o.VLAN&0xfff, maxVID)
 	}
 	if err := validAddr(o.Local); err != nil {
-		return fmt.Errorf("source address %s: %w", o.Local, err)
+		return fmt.Errorf("source address %w", err)
 	}
 	if o.Local.Is4() != vtep.Is4() {
 		return fmt.Errorf("source address %s, want one of the VTEP's family", o.Local)
@@ -62,19 +62,18 @@ func (o Outer) ttl() uint8 {
 	return o.TTL
 }
 
-// validAddr says why an address cannot be an end of a tunnel.
+// validAddr refuses an address that cannot be an end of a tunnel; the error begins
+// with it.
 func validAddr(a netip.Addr) error {
 	switch {
 	case !a.IsValid():
-		return errors.New("no address, want IPv4 or IPv6 unicast")
+		return errors.New("missing, want an IPv4 or IPv6 unicast address")
 	case a.Is4In6():
-		return fmt.Errorf("IPv4-mapped IPv6, want %s", a.Unmap())
-	case a.Zone() != "":
-		return errors.New("has a zone, want an address that means the same on every gateway")
-	case a.Is6() && a.IsLinkLocalUnicast():
-		return errors.New("link-local, want an address that means the same on every gateway")
+		return fmt.Errorf("%s is IPv4-mapped, want %s", a, a.Unmap())
+	case a.Zone() != "", a.Is6() && a.IsLinkLocalUnicast():
+		return fmt.Errorf("%s has link-local scope, want an address that means the same on every gateway", a)
 	case a.IsUnspecified(), a.IsMulticast(), a.IsLoopback(), a == broadcast:
-		return errors.New("want a unicast address that a link can carry")
+		return fmt.Errorf("%s is not unicast on a link, want an address that is", a)
 	}
 	return nil
 }
