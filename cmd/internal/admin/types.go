@@ -1,0 +1,368 @@
+package admin
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/eipgw/eipgw/bgpd"
+)
+
+// Status is the gateway at a glance.
+type Status struct {
+	Version string    `json:"version"`
+	PID     int       `json:"pid"`
+	Started time.Time `json:"started"`
+
+	// Ready says that segments are announced or none is wanted. Reasons says why not.
+	Ready   bool     `json:"ready"`
+	Reasons []string `json:"reasons,omitempty"`
+
+	Config   ConfigStatus `json:"config"`
+	Gate     Gate         `json:"gate"`
+	Health   []Health     `json:"health"`
+	Workers  []Worker     `json:"workers"`
+	Table    Table        `json:"table"`
+	Bindings FileStatus   `json:"bindings_file"`
+	Summary  Summary      `json:"summary"`
+}
+
+// ConfigStatus says which configuration is in force.
+type ConfigStatus struct {
+	File     string    `json:"file"`
+	Loaded   time.Time `json:"loaded"`
+	Warnings []string  `json:"warnings,omitempty"`
+
+	// Refused says why the file, as it was at Tried, is not in force.
+	Refused string    `json:"refused,omitempty"`
+	Tried   time.Time `json:"tried,omitzero"`
+}
+
+// Gate says whether segments may be announced.
+type Gate struct {
+	Open     bool      `json:"open"`
+	Reasons  []string  `json:"reasons,omitempty"` // what holds it shut
+	Waiting  []string  `json:"waiting,omitempty"` // sources whose initial dump is not in
+	Deadline time.Time `json:"deadline,omitzero"` // when it stops waiting for them
+}
+
+// Health is a condition that announcing depends on.
+type Health struct {
+	Name   string    `json:"name"`
+	OK     bool      `json:"ok"`
+	Reason string    `json:"reason,omitempty"`
+	Since  time.Time `json:"since,omitzero"`
+	Held   bool      `json:"held,omitempty"` // good, but not yet for long enough
+}
+
+// Worker is one forwarding thread.
+type Worker struct {
+	Name     string    `json:"name"`
+	CPU      int       `json:"cpu"` // -1 is not pinned
+	LastPoll time.Time `json:"last_poll"`
+	Stalled  bool      `json:"stalled"`
+}
+
+// Table is what the forwarding table holds.
+type Table struct {
+	IPv4              int    `json:"ipv4"` // bindings
+	IPv6              int    `json:"ipv6"`
+	Unresolved        int    `json:"unresolved"` // bindings that are not forwarded to
+	VTEPs             int    `json:"vteps"`
+	Tunnels           int    `json:"tunnels"`
+	UnresolvedTunnels int    `json:"unresolved_tunnels"`
+	Groups            int    `json:"groups"`
+	Entries           int    `json:"entries"`
+	Retired           int    `json:"retired"` // blocks that wait until workers have let go
+	Bytes             uint64 `json:"bytes"`
+}
+
+// FileStatus is the file of static bindings.
+type FileStatus struct {
+	Path     string    `json:"path,omitempty"`
+	Bindings int       `json:"bindings"`
+	Loaded   time.Time `json:"loaded,omitzero"`
+	Error    string    `json:"error,omitempty"` // why the file as it is now is not in force
+}
+
+// Summary counts.
+type Summary struct {
+	SegmentsWanted     int    `json:"segments_wanted"`
+	SegmentsAnnounced  int    `json:"segments_announced"`
+	Switches           int    `json:"switches"`
+	SwitchesUp         int    `json:"switches_up"`
+	VirtualRouters     int    `json:"virtual_routers"`
+	VirtualRoutersUp   int    `json:"virtual_routers_up"`
+	Paths              int    `json:"paths"`
+	Prefixes           int    `json:"prefixes"`
+	Refused            uint64 `json:"refused"` // since the start
+	Queued             int    `json:"queued"`  // prefixes that wait to be programmed
+	RxPackets          uint64 `json:"rx_packets"`
+	TxPackets          uint64 `json:"tx_packets"`
+	DropPackets        uint64 `json:"drop_packets"`
+	ProgramLagLast     string `json:"program_lag_last"`
+	ProgramLagMax      string `json:"program_lag_max"`
+	BindingsProgrammed int    `json:"bindings_programmed"`
+}
+
+// Tunnel is one way to a virtual router.
+type Tunnel struct {
+	VTEP     netip.Addr `json:"vtep"`
+	VNI      uint32     `json:"vni"`
+	UDPPort  uint16     `json:"udp_port"`
+	InnerMAC string     `json:"inner_mac"`
+	InnerSrc string     `json:"inner_src_mac"`
+	Options  string     `json:"options,omitempty"` // in words
+}
+
+// Binding is an EIP prefix and where its frames go.
+type Binding struct {
+	Prefix     netip.Prefix `json:"prefix"`
+	Tunnels    []Tunnel     `json:"tunnels"`
+	Sources    []string     `json:"sources"`  // that the tunnels are from
+	Carriers   []string     `json:"carriers"` // that named them
+	Candidates int          `json:"candidates"`
+	State      string       `json:"state"` // forwarding, partial, unresolved, programming, refused
+	Problem    string       `json:"problem,omitempty"`
+	Learned    time.Time    `json:"learned"` // the oldest claim that is in force
+}
+
+// BindingPage is a part of all bindings in address order. Next is where the next
+// part begins; it is absent at the end.
+type BindingPage struct {
+	Bindings []Binding     `json:"bindings"`
+	Next     *netip.Prefix `json:"next,omitempty"`
+}
+
+// Segment is a prefix of EIPs, wanted or on its way out.
+type Segment struct {
+	Prefix           netip.Prefix `json:"prefix"`
+	State            string       `json:"state"`
+	Origin           string       `json:"origin"` // config, admin, or "" when no longer wanted
+	Since            time.Time    `json:"since"`
+	Until            time.Time    `json:"until,omitzero"`
+	Communities      []string     `json:"communities,omitempty"`
+	LargeCommunities []string     `json:"large_communities,omitempty"`
+	MED              *uint32      `json:"med,omitempty"`
+}
+
+// Neighbor is a BGP neighbor.
+type Neighbor = bgpd.NeighborStatus
+
+// StateUp is the state of a port that works.
+const StateUp = "up"
+
+// Port is one queue of an interface.
+type Port struct {
+	Name     string   `json:"name"`
+	ID       uint16   `json:"id"`
+	Queue    int      `json:"queue"`
+	Worker   string   `json:"worker"`
+	State    string   `json:"state"` // up, or why not
+	Mode     string   `json:"mode"`  // native, native zero-copy, generic
+	MAC      string   `json:"mac"`
+	MTU      int      `json:"mtu"`
+	VLAN     uint16   `json:"vlan"`
+	Rx       Traffic  `json:"rx"`
+	Tx       Traffic  `json:"tx"`
+	RxMissed uint64   `json:"rx_missed"` // frames that the kernel had no buffer or room for
+	Notes    []string `json:"notes,omitempty"`
+}
+
+// Traffic counts frames and their bytes.
+type Traffic struct {
+	Packets uint64 `json:"packets"`
+	Bytes   uint64 `json:"bytes"`
+}
+
+// Counters is all that workers count. Received is always Sent plus all Drops.
+type Counters struct {
+	Received Traffic `json:"received"`
+	Sent     Traffic `json:"sent"`
+	Drops    []Drop  `json:"drops"` // every Reason, also those at zero
+
+	Workers []WorkerCounters `json:"workers"`
+}
+
+// WorkerCounters is one worker's share.
+type WorkerCounters struct {
+	Name     string `json:"name"`
+	Received uint64 `json:"received"`
+	Sent     uint64 `json:"sent"`
+	Dropped  uint64 `json:"dropped"`
+	Rounds   uint64 `json:"rounds"`
+	Empty    uint64 `json:"empty_rounds"`
+}
+
+// Drop counts what was dropped for one Reason.
+type Drop struct {
+	Reason string `json:"reason"`
+	Doc    string `json:"doc"`
+	Traffic
+}
+
+// Source is who may claim EIPs.
+type Source struct {
+	ID          string            `json:"id"`
+	Name        string            `json:"name,omitempty"`
+	Rank        int               `json:"rank"`
+	Allow       []netip.Prefix    `json:"allow"` // null is every segment
+	MaxPrefixes int               `json:"max_prefixes"`
+	Synced      bool              `json:"synced"`
+	Paths       int               `json:"paths"`
+	Accepted    int               `json:"accepted"`
+	Refused     int               `json:"refused"`
+	NotHeld     int               `json:"not_held"`
+	Refusals    map[string]uint64 `json:"refusals"` // since the start, by reason
+}
+
+// Refusal is a claim that was not accepted.
+type Refusal struct {
+	Source string       `json:"source"`
+	Prefix netip.Prefix `json:"prefix"`
+	Reason string       `json:"reason"`
+	Detail string       `json:"detail"`
+	Time   time.Time    `json:"time"`
+	Count  uint64       `json:"count"`
+}
+
+// VTEP is a tunnel end that bindings name, and the ways to it.
+type VTEP struct {
+	Address netip.Addr `json:"address"`
+	State   string     `json:"state"` // resolved, or why not
+	Since   time.Time  `json:"since,omitzero"`
+	Ways    []Way      `json:"ways"`
+}
+
+// Way is one next hop.
+type Way struct {
+	Port    string     `json:"port"`
+	NextHop netip.Addr `json:"next_hop,omitzero"`
+	SrcMAC  string     `json:"src_mac"`
+	DstMAC  string     `json:"dst_mac"`
+	VLAN    uint16     `json:"vlan"`
+	Local   netip.Addr `json:"local"`
+	MTU     uint16     `json:"mtu"`                 // largest outer IP packet
+	Inner   uint16     `json:"inner_mtu,omitempty"` // largest inner IP packet
+	Header  string     `json:"header,omitempty"`    // the entry's bytes, hexadecimal
+}
+
+// Why explains what happens to frames for one address.
+type Why struct {
+	Address  netip.Addr `json:"address"`
+	Verdict  string     `json:"verdict"` // forwarded, dropped, not ours
+	Summary  string     `json:"summary"` // in a sentence
+	Segment  *Segment   `json:"segment,omitempty"`
+	Prefixes []WhyEIP   `json:"prefixes,omitempty"` // that cover the address, longest first
+	Tunnels  []WhyWay   `json:"tunnels,omitempty"`  // of the one in force
+	Refusals []Refusal  `json:"refusals,omitempty"` // of prefixes that cover the address
+}
+
+// WhyEIP is a bound prefix and who claims it.
+type WhyEIP struct {
+	Prefix     netip.Prefix `json:"prefix"`
+	InForce    bool         `json:"in_force"`
+	Problem    string       `json:"problem,omitempty"`
+	Candidates []Candidate  `json:"candidates"`
+}
+
+// Candidate is one claim and how it fared.
+type Candidate struct {
+	Source    string     `json:"source"`
+	Router    netip.Addr `json:"router,omitzero"`
+	Carrier   string     `json:"carrier"`
+	Tunnel    Tunnel     `json:"tunnel"`
+	Chosen    bool       `json:"chosen"`
+	Refused   string     `json:"refused,omitempty"`
+	Why       string     `json:"why"`
+	LocalPref uint32     `json:"local_pref"`
+	ASPathLen uint16     `json:"as_path_length"`
+	MED       uint32     `json:"med"`
+	Learned   time.Time  `json:"learned"`
+}
+
+// WhyWay is one tunnel in force, and the ways it takes.
+type WhyWay struct {
+	Tunnel     Tunnel `json:"tunnel"`
+	Unresolved string `json:"unresolved,omitempty"`
+	Ways       []Way  `json:"ways,omitempty"`
+}
+
+// SegmentSpec is a segment as the API takes it.
+type SegmentSpec struct {
+	Prefix           netip.Prefix `json:"prefix"`
+	Communities      []string     `json:"communities,omitempty"`
+	LargeCommunities []string     `json:"large_communities,omitempty"`
+	MED              *uint32      `json:"med,omitempty"`
+}
+
+// SegmentChange is a change of the wanted segments, made as one: no address that
+// stays wanted is without a route meanwhile. Split replaces a segment by its halves,
+// quarters and so on, of the given prefix length and with its attributes; Merge
+// replaces all segments inside the prefix by it.
+type SegmentChange struct {
+	Add      []SegmentSpec  `json:"add,omitempty"`
+	Withdraw []netip.Prefix `json:"withdraw,omitempty"`
+	Split    *Split         `json:"split,omitempty"`
+	Merge    *SegmentSpec   `json:"merge,omitempty"`
+	DryRun   bool           `json:"dry_run,omitempty"`
+}
+
+// Split says which segment is split, and how long its parts' prefixes are.
+type Split struct {
+	Prefix netip.Prefix `json:"prefix"`
+	Length int          `json:"length"`
+}
+
+// Plan is the order in which a change is carried out.
+type Plan struct {
+	Steps  []Step   `json:"steps"`
+	DryRun bool     `json:"dry_run"`
+	Notes  []string `json:"notes,omitempty"`
+}
+
+// Step is one step of a plan. After is counted from its start, at the earliest.
+type Step struct {
+	Kind     string         `json:"kind"`
+	After    string         `json:"after"`
+	Prefixes []netip.Prefix `json:"prefixes"`
+	Why      string         `json:"why"`
+}
+
+// Bind asks for a binding of the source admin.
+type Bind struct {
+	Prefix  netip.Prefix `json:"prefix"`
+	Tunnels []BindTunnel `json:"tunnels"`
+}
+
+// BindTunnel is a tunnel as the API takes it.
+type BindTunnel struct {
+	VTEP     netip.Addr `json:"vtep"`
+	VNI      *uint32    `json:"vni"`
+	UDPPort  uint16     `json:"udp_port,omitempty"`
+	InnerMAC string     `json:"inner_mac,omitempty"`
+	InnerSrc string     `json:"inner_src_mac,omitempty"`
+	OVN      *OVN       `json:"ovn,omitempty"`
+}
+
+// OVN is OVN's Geneve option.
+type OVN struct {
+	Inport  uint16 `json:"inport"`
+	Outport uint16 `json:"outport"`
+}
+
+// Bound is what became of a binding.
+type Bound struct {
+	Binding *Binding `json:"binding,omitempty"` // in force now; absent when nothing is
+	Notes   []string `json:"notes,omitempty"`
+}
+
+// Reloaded is what a reload has changed.
+type Reloaded struct {
+	Changed  []string `json:"changed"` // keys; empty when the file says what is in force
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+// Error is every answer that is not a success.
+type Error struct {
+	Error string `json:"error"`
+}
