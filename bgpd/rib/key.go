@@ -9,13 +9,13 @@ import (
 // key is an address of one family as the trie wants it: key4 or key6.
 type key[K any] interface {
 	comparable
-	bit(i uint8) uint8 // i counts from the most significant bit
-	common(o K) uint8  // leading bits that both share
-	first(n uint8) K   // first address of the prefix of n bits
-	last(n uint8) K    // last address of the prefix of n bits
-	less(o K) bool     //
-	next() K           // address that follows; the last one wraps
-	prefix(n uint8) netip.Prefix
+	bit(i uint8) uint8      // i counts from the most significant bit
+	common(o K) uint8       // leading bits that both share
+	first(n uint8) K        // first address of the prefix of n bits
+	last(n uint8) K         // last address of the prefix of n bits
+	less(o K) bool          // in address order
+	next() K                // address that follows; the last one wraps
+	pack(n uint8) prefixKey // the prefix of n bits
 }
 
 // key4 is an IPv4 address in host byte order.
@@ -28,11 +28,7 @@ func (k key4) last(n uint8) key4   { return k | (1<<(32-n) - 1) }
 func (k key4) less(o key4) bool    { return k < o }
 func (k key4) next() key4          { return k + 1 }
 
-func (k key4) prefix(n uint8) netip.Prefix {
-	var b [4]byte
-	binary.BigEndian.PutUint32(b[:], uint32(k))
-	return netip.PrefixFrom(netip.AddrFrom4(b), int(n))
-}
+func (k key4) pack(n uint8) prefixKey { return prefixKey{hi: uint64(k) << 32, bits: n} }
 
 // key6 is an IPv6 address in host byte order.
 type key6 struct{ hi, lo uint64 }
@@ -76,12 +72,7 @@ func (k key6) next() key6 {
 	return key6{k.hi + carry, lo}
 }
 
-func (k key6) prefix(n uint8) netip.Prefix {
-	var b [16]byte
-	binary.BigEndian.PutUint64(b[:8], k.hi)
-	binary.BigEndian.PutUint64(b[8:], k.lo)
-	return netip.PrefixFrom(netip.AddrFrom16(b), int(n))
-}
+func (k key6) pack(n uint8) prefixKey { return prefixKey{hi: k.hi, lo: k.lo, bits: n, v6: true} }
 
 // prefixKey is a prefix of either family as a map key. IPv4 lies in the high half
 // of hi.
@@ -109,10 +100,13 @@ func (k prefixKey) key4() key4 { return key4(k.hi >> 32) }
 func (k prefixKey) key6() key6 { return key6{k.hi, k.lo} }
 
 func (k prefixKey) prefix() netip.Prefix {
-	if k.v6 {
-		return k.key6().prefix(k.bits)
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:8], k.hi)
+	if !k.v6 {
+		return netip.PrefixFrom(netip.AddrFrom4([4]byte(b[:4])), int(k.bits))
 	}
-	return k.key4().prefix(k.bits)
+	binary.BigEndian.PutUint64(b[8:], k.lo)
+	return netip.PrefixFrom(netip.AddrFrom16(b), int(k.bits))
 }
 
 // cleanPrefix masks p; false when p is no prefix of EIPs at all.

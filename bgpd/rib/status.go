@@ -90,6 +90,10 @@ type Counters struct {
 	Refused   [NumRefuseReasons]uint64
 	Announces uint64 // sets handed to the Announcer
 
+	ProgramErrors  uint64 // batches that the Programmer failed to take; tried again
+	FilterErrors   uint64 // likewise of the Filter
+	AnnounceErrors uint64 // likewise of the Announcer
+
 	Queued     int // prefixes that wait to be applied
 	Paths      int // held, accepted or not
 	Prefixes   int // with at least one path

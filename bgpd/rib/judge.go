@@ -1,0 +1,127 @@
+package rib
+
+// judge says whether a path of src under this prefix is accepted. One that already
+// is needs no room below MaxPrefixes.
+func (t *table[K]) judge(n *node[K], src *source, accepted bool) RefuseReason {
+	last := n.key.last(n.bits)
+	switch {
+	case !t.served.covers(n.key, last):
+		return RefuseOutsideSegment
+	case src.policy.Allow != nil && !t.allow(src).covers(n.key, last):
+		return RefuseNotAllowed
+	case !accepted && src.full():
+		return RefuseMaxPrefixes
+	default:
+		return RefuseNone
+	}
+}
+
+// enter gives a path its verdict and counts it. leave is its inverse.
+func (t *table[K]) enter(p *path, src *source, reason RefuseReason) {
+	p.reason = reason
+	k := t.keyOf(p.node)
+	if reason == RefuseNone {
+		src.accepted++
+		t.r.accept(src, k)
+		return
+	}
+	if reason == RefuseMaxPrefixes {
+		src.over++
+	}
+	t.r.refuse(src, k, reason)
+}
+
+func (t *table[K]) leave(p *path, src *source) {
+	switch p.reason {
+	case RefuseNone:
+		src.accepted--
+		if src.over > 0 {
+			t.r.room = append(t.r.room, src)
+		}
+	case RefuseMaxPrefixes:
+		src.over--
+	}
+}
+
+// rejudge judges every path of one prefix again.
+func (t *table[K]) rejudge(i uint32) {
+	n := t.trie.nodes.at(i)
+	if t.r.judging.ranks && n.head != 0 && t.paths.at(n.head).next != 0 {
+		t.force(i)
+	}
+	for p := n.head; p != 0; p = t.paths.at(p).next {
+		at := t.paths.at(p)
+		src := t.r.slots[at.attr].src
+		reason := t.judge(n, src, at.reason == RefuseNone)
+		if reason == at.reason {
+			continue
+		}
+		t.touch(i)
+		t.leave(at, src)
+		t.enter(at, src, reason)
+	}
+}
+
+// promote accepts paths of src that had no room, as far as there is room now.
+func (t *table[K]) promote(src *source) {
+	anchor := src.rings[t.family].live
+	if anchor == 0 {
+		return
+	}
+	for p := t.paths.at(anchor).succ; p != anchor && src.over > 0 && !src.full(); p = t.paths.at(p).succ {
+		if at := t.paths.at(p); at.reason == RefuseMaxPrefixes {
+			t.rejudge(at.node)
+		}
+	}
+}
+
+// rejudgeFrom judges up to n prefixes again, starting behind the given one, and
+// returns the last of them; false when there are no more.
+func (t *table[K]) rejudgeFrom(k K, bits uint8, begin bool, n int) (last prefixKey, more bool) {
+	c := t.trie.seek(k, bits)
+	for i := c.next(); i != 0; i = c.next() {
+		at := t.trie.nodes.at(i)
+		if !begin && at.key == k && at.bits == bits {
+			continue
+		}
+		t.rejudge(i)
+		last = at.key.pack(at.bits)
+		if n--; n == 0 {
+			return last, true
+		}
+	}
+	return last, false
+}
+
+// judging is how far judging everything again has come: segments, allow-lists or
+// ranks have changed.
+type judging struct {
+	active bool
+	ranks  bool // ranks have changed: what is programmed may not be what is chosen
+	begin  bool // nothing of this family has been judged
+	last   prefixKey
+}
+
+func (j *judging) restart(ranks bool) {
+	*j = judging{active: true, begin: true, ranks: ranks || j.active && j.ranks}
+}
+
+// rejudgeSome continues with up to n prefixes.
+func (r *RIB) rejudgeSome(n int) {
+	j := &r.judging
+	if !j.active {
+		return
+	}
+	var last prefixKey
+	var more bool
+	if !j.last.v6 {
+		last, more = r.t4.rejudgeFrom(j.last.key4(), j.last.bits, j.begin, n)
+		if !more {
+			j.begin, j.last = true, prefixKey{v6: true}
+			return
+		}
+	} else {
+		last, more = r.t6.rejudgeFrom(j.last.key6(), j.last.bits, j.begin, n)
+	}
+	j.active, j.begin, j.last = more, false, last
+}
