@@ -1,0 +1,119 @@
+package underlay
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"github.com/eipgw/eipgw/dataplane/fib"
+)
+
+// Port is an interface through which VTEPs may be reached.
+type Port struct {
+	ID   fib.PortID
+	Name string // of the kernel's interface; it may appear and vanish while Run runs
+
+	// VLAN is the 802.1Q identifier of frames whose route leads over the interface
+	// itself; 0 is untagged. A route over a VLAN sub-interface of the port uses the
+	// sub-interface's.
+	VLAN uint16
+}
+
+// Config is what New needs. The zero value of a field with a default means the default.
+type Config struct {
+	Ports []Port
+
+	// Source4 and Source6 are the outer source addresses. Zero means that the kernel
+	// chooses, as it would for a packet of its own on that route. A policy rule on the
+	// source ("ip rule from") is honored with a source that the machine has.
+	Source4, Source6 netip.Addr
+
+	// OnChange is given the VTEPs whose answer of Resolve changed, each once. Run calls
+	// it from its one goroutine and holds no lock, so it may call Resolve, Track and
+	// Untrack. The slice is the callee's.
+	OnChange func(vteps []netip.Addr)
+
+	ZeroChecksum6 bool
+	TTL           uint8 // of the outer header; 0: 64
+
+	// Reprobe is how long after a neighbor was last confirmed it is asked again. The
+	// kernel does not see the traffic that goes through AF_XDP, so it would not ask of its
+	// own accord. 0: 10 s.
+	Reprobe time.Duration
+
+	// ReceiveBuffer is the size in bytes of the socket for the kernel's messages; when it
+	// overflows, all is read anew. 0: 8 MiB.
+	ReceiveBuffer int
+
+	Log *slog.Logger // nil: none
+}
+
+const (
+	defaultTTL           = 64
+	defaultReprobe       = 10 * time.Second
+	defaultReceiveBuffer = 8 << 20
+	maxVLAN              = 4094
+)
+
+// withDefaults checks c and fills in the defaults.
+func (c Config) withDefaults() (Config, error) {
+	if err := c.checkPorts(); err != nil {
+		return c, err
+	}
+	if c.Source4.IsValid() && !c.Source4.Is4() {
+		return c, fmt.Errorf("underlay: source address %v is not IPv4", c.Source4)
+	}
+	if c.Source6.IsValid() && (!c.Source6.Is6() || c.Source6.Is4In6() || c.Source6.Zone() != "") {
+		return c, fmt.Errorf("underlay: source address %v is not IPv6 without a zone", c.Source6)
+	}
+	if c.Reprobe < 0 || c.ReceiveBuffer < 0 {
+		return c, errors.New("underlay: the reprobe time and the receive buffer cannot be negative")
+	}
+	if c.OnChange == nil {
+		c.OnChange = func([]netip.Addr) {}
+	}
+	if c.TTL == 0 {
+		c.TTL = defaultTTL
+	}
+	if c.Reprobe == 0 {
+		c.Reprobe = defaultReprobe
+	}
+	if c.ReceiveBuffer == 0 {
+		c.ReceiveBuffer = defaultReceiveBuffer
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c, nil
+}
+
+func (c Config) checkPorts() error {
+	if len(c.Ports) == 0 {
+		return errors.New("underlay: no ports; at least one interface has to lead to the VTEPs")
+	}
+	ids, names := map[fib.PortID]bool{}, map[string]bool{}
+	for _, p := range c.Ports {
+		switch {
+		case p.Name == "":
+			return fmt.Errorf("underlay: port %d has no interface name", p.ID)
+		case ids[p.ID]:
+			return fmt.Errorf("underlay: port ID %d is there twice, the second time for %s", p.ID, p.Name)
+		case names[p.Name]:
+			return fmt.Errorf("underlay: interface %s is two ports", p.Name)
+		case p.VLAN > maxVLAN:
+			return fmt.Errorf("underlay: port %s: VLAN %d, want 0 to %d", p.Name, p.VLAN, maxVLAN)
+		}
+		ids[p.ID], names[p.Name] = true, true
+	}
+	return nil
+}
+
+// source is the configured outer source address for dst, or zero.
+func (c *Config) source(dst netip.Addr) netip.Addr {
+	if dst.Is6() {
+		return c.Source6
+	}
+	return c.Source4
+}

@@ -1,0 +1,44 @@
+// Package underlay finds the ways to VTEPs in the kernel's routes and neighbors, and
+// keeps them current: it is the fib.Resolver of a gateway that forwards real frames.
+//
+// What happens, in order, and where:
+//
+//	underlay.go   the Compiler tracks a VTEP; Resolve answers from a map, never from the kernel
+//	loop.go       Run: one goroutine reads what the kernel tells, another, the loop, is the only
+//	              one that asks the kernel and writes answers
+//	sync.go       the loop's state: links, neighbors, routes to ask for, neighbors to solicit
+//	schedule.go   when all routes are asked for, beside those whose prefix changed
+//	resolve.go    route + links + neighbors → ways, or the reason why there is none
+//	neighbor.go   when a neighbor is solicited, and when it is asked whether it is still there
+//	kernel.go     what all this needs of the kernel, as an interface
+//	monitor.go    the kernel's messages, as events
+//	rtnetlink.go  requests: dumps, route lookups, solicitations
+//	conn.go       one request and its answer
+//	decode.go     rtnetlink messages → links, neighbors, routes
+//
+// # Routes
+//
+// The kernel itself is asked for the route to each VTEP (RTM_GETROUTE with
+// RTM_F_FIB_MATCH), as for a packet that this machine sends from the configured source
+// address. So longest prefix, metric, policy rules on source and destination, multipath
+// next hops, IPv6 gateways of IPv4 routes (RTA_VIA), onlink, next hop objects and route
+// types mean what they mean to the kernel, and a table of any size costs nothing here. Rules
+// on mark, TOS, user or input interface see the values of a plain packet of this
+// machine. All next hops of a multipath route are ways of equal worth: weights are not
+// honored. A route with an encapsulation of its own (lwtunnel) is refused.
+//
+// A next hop over an interface without carrier is no way, whatever
+// net.ipv4.conf.*.ignore_routes_with_linkdown says; another route is chosen only when
+// the kernel chooses it.
+//
+// # Neighbors
+//
+// A neighbor that is missing or failed is solicited by the kernel on our behalf
+// (NTF_USE) for so long as a VTEP needs it. The kernel does not see frames sent through
+// AF_XDP, so it would let the entry go stale and never find out that the neighbor has a
+// new address or is gone. Therefore every neighbor in use is asked again (NUD_PROBE)
+// when it goes stale and when Config.Reprobe has passed; entries that an operator or
+// another control plane has fixed are left alone. A silent change of address is so
+// noticed after at most Reprobe and the three seconds that the kernel takes to give up
+// the old one.
+package underlay

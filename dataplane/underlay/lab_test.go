@@ -1,0 +1,183 @@
+package underlay_test
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/eipgw/eipgw/dataplane/underlay"
+	"github.com/eipgw/eipgw/perf/lab"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	// promised is how soon a change has to be in the answers.
+	promised = 100 * time.Millisecond
+	// patience is how long a test waits for what the kernel takes its time for.
+	patience = 10 * time.Second
+)
+
+func ip(s string) netip.Addr    { return netip.MustParseAddr(s) }
+func pfx(s string) netip.Prefix { return netip.MustParsePrefix(s) }
+
+func pfxs(list ...string) []netip.Prefix {
+	var out []netip.Prefix
+	for _, s := range list {
+		out = append(out, pfx(s))
+	}
+	return out
+}
+
+// net is a gateway with two ports, each on a link to a router of its own.
+//
+//	r1 ── 10.0.1.0/24, fd01::/64 ── sw0 ┐
+//	                                    gw
+//	r2 ── 10.0.2.0/24, fd02::/64 ── sw1 ┘
+//
+// The gateway is .1 and ::1; a router is .254 and ::fe, its interface is called gw.
+type net struct {
+	*lab.TestLab
+	gw, r1, r2 *lab.NS
+}
+
+const (
+	gwMAC0, gwMAC1 = "02:00:00:00:00:10", "02:00:00:00:00:11"
+	r1MAC, r2MAC   = "02:00:00:00:01:fe", "02:00:00:00:02:fe"
+)
+
+func newNet(t *testing.T, conds ...lab.Cond) *net {
+	l := lab.T(t, conds...)
+	n := &net{TestLab: l, gw: l.NS("gw"), r1: l.NS("r1"), r2: l.NS("r2")}
+	n.link0()
+	l.Veth(lab.End{NS: n.gw, Name: "sw1", MAC: gwMAC1, Addrs: pfxs("10.0.2.1/24", "fd02::1/64")},
+		lab.End{NS: n.r2, Name: "gw", MAC: r2MAC, Addrs: pfxs("10.0.2.254/24", "fd02::fe/64")}, lab.VethOptions{})
+	return n
+}
+
+// link0 makes the link to r1.
+func (n *net) link0() {
+	n.Veth(lab.End{NS: n.gw, Name: "sw0", MAC: gwMAC0, Addrs: pfxs("10.0.1.1/24", "fd01::1/64")},
+		lab.End{NS: n.r1, Name: "gw", MAC: r1MAC, Addrs: pfxs("10.0.1.254/24", "fd01::fe/64")}, lab.VethOptions{})
+}
+
+var ports = []underlay.Port{{ID: 7, Name: "sw0"}, {ID: 8, Name: "sw1"}}
+
+// runner is an Underlay that runs in a namespace, with what OnChange was given.
+type runner struct {
+	*underlay.Underlay
+	t *testing.T
+
+	mu      sync.Mutex
+	changes map[netip.Addr]int
+	calls   int
+}
+
+// run starts an Underlay in ns and tracks VTEPs. It is stopped and joined when the test ends.
+func run(t *testing.T, ns *lab.NS, cfg underlay.Config, vteps ...string) *runner {
+	r := &runner{t: t, changes: map[netip.Addr]int{}}
+	if cfg.Ports == nil {
+		cfg.Ports = ports
+	}
+	cfg.OnChange = func(vteps []netip.Addr) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.calls++
+		for _, v := range vteps {
+			r.changes[v]++
+		}
+	}
+	require.NoError(t, ns.Do(func() (err error) {
+		r.Underlay, err = underlay.New(cfg)
+		return err
+	}))
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- r.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		assert.NoError(t, <-done)
+	})
+	for _, v := range vteps {
+		r.Track(ip(v))
+	}
+	return r
+}
+
+func (r *runner) changesOf(vtep string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.changes[ip(vtep)]
+}
+
+// status is that of one VTEP.
+func (r *runner) status(vtep string) underlay.VTEPStatus {
+	for _, s := range r.Status() {
+		if s.VTEP == ip(vtep) {
+			return s
+		}
+	}
+	return underlay.VTEPStatus{}
+}
+
+// eventually waits until ok holds for a VTEP and returns how long that took.
+func (r *runner) eventually(vtep, what string, ok func(underlay.VTEPStatus) bool) time.Duration {
+	r.t.Helper()
+	began := time.Now()
+	for !ok(r.status(vtep)) {
+		if time.Since(began) > patience {
+			s := r.status(vtep)
+			require.Failf(r.t, "VTEP "+vtep+": want "+what, "ways %+v, reason %v", s.Ways, s.Err)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return time.Since(began)
+}
+
+// via waits until the ways to a VTEP lead through exactly these next hops, in any order.
+func (r *runner) via(vtep string, hops ...string) time.Duration {
+	r.t.Helper()
+	return r.eventually(vtep, "next hops "+join(hops), func(s underlay.VTEPStatus) bool {
+		if len(s.Ways) != len(hops) {
+			return false
+		}
+		for _, h := range hops {
+			found := false
+			for _, w := range s.Ways {
+				found = found || w.NextHop == ip(h)
+			}
+			if !found {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// to waits until the only way to a VTEP leads to a MAC address.
+func (r *runner) to(vtep, mac string) time.Duration {
+	r.t.Helper()
+	return r.eventually(vtep, mac, func(s underlay.VTEPStatus) bool {
+		return len(s.Ways) == 1 && s.Ways[0].Outer.Dst.String() == mac
+	})
+}
+
+// refused waits until a VTEP has no way, for a reason that contains text.
+func (r *runner) refused(vtep, text string) time.Duration {
+	r.t.Helper()
+	return r.eventually(vtep, "no way: "+text, func(s underlay.VTEPStatus) bool {
+		return s.Err != nil && contains(s.Err.Error(), text)
+	})
+}
+
+// soon asserts that something took no longer than promised.
+func soon(t *testing.T, took time.Duration) {
+	t.Helper()
+	assert.LessOrEqual(t, took, promised)
+}

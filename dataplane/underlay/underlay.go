@@ -1,0 +1,201 @@
+package underlay
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/eipgw/eipgw/dataplane/fib"
+)
+
+// ErrResolving is the reason of a VTEP that Run has not looked at yet. OnChange tells
+// when it has.
+var ErrResolving = errors.New("not resolved yet")
+
+// Underlay implements fib.Resolver.
+type Underlay struct {
+	cfg     Config
+	kernel  kernel
+	release func() error
+	running atomic.Bool
+	wake    chan struct{} // of capacity 1: there are tracks to take
+
+	mu      sync.RWMutex
+	results map[netip.Addr]result // of tracked VTEPs; written by Track, Untrack and the loop
+	tracks  []track               // since the loop took them last
+}
+
+// result is what Resolve answers. It is replaced, never written to.
+type result struct {
+	ways  []Way
+	adjs  []fib.Adjacency
+	err   error
+	since time.Time // when ways or err last changed
+}
+
+type track struct {
+	vtep netip.Addr
+	on   bool
+}
+
+var _ fib.Resolver = (*Underlay)(nil)
+
+// New opens the netlink sockets in the network namespace of the calling thread, where
+// they stay. The caller calls Run, or Close.
+func New(cfg Config) (*Underlay, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	k, err := openRtnetlink(cfg.ReceiveBuffer)
+	if err != nil {
+		return nil, fmt.Errorf("underlay: rtnetlink: %w", err)
+	}
+	u := newUnderlay(cfg, k)
+	u.release = k.release
+	return u, nil
+}
+
+func newUnderlay(cfg Config, k kernel) *Underlay {
+	return &Underlay{
+		cfg:     cfg,
+		kernel:  k,
+		release: func() error { return nil },
+		wake:    make(chan struct{}, 1),
+		results: map[netip.Addr]result{},
+	}
+}
+
+// Close frees the sockets of an Underlay that is not going to Run.
+func (u *Underlay) Close() error {
+	if u.running.Swap(true) {
+		return nil
+	}
+	return errors.Join(u.kernel.close(), u.release())
+}
+
+// Resolve implements fib.Resolver. The answer of a VTEP that is not tracked, or whose
+// tracking has just begun, is an error.
+func (u *Underlay) Resolve(vtep netip.Addr) ([]fib.Adjacency, error) {
+	u.mu.RLock()
+	defer u.mu.RUnlock()
+	r, ok := u.results[vtep]
+	if !ok {
+		return nil, fmt.Errorf("underlay: VTEP %v is not tracked", vtep)
+	}
+	return slices.Clone(r.adjs), r.err
+}
+
+// Track implements fib.Resolver. A second Track of the same VTEP does nothing.
+func (u *Underlay) Track(vtep netip.Addr) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if _, ok := u.results[vtep]; ok {
+		return
+	}
+	r := result{err: wrap(vtep, ErrResolving), since: time.Now()}
+	if err := checkVTEP(vtep); err != nil {
+		r.err = wrap(vtep, err)
+		u.results[vtep] = r
+		return
+	}
+	u.results[vtep] = r
+	u.enqueue(track{vtep, true})
+}
+
+// Untrack implements fib.Resolver.
+func (u *Underlay) Untrack(vtep netip.Addr) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if _, ok := u.results[vtep]; !ok {
+		return
+	}
+	delete(u.results, vtep)
+	u.enqueue(track{vtep, false})
+}
+
+// enqueue is called with the lock held.
+func (u *Underlay) enqueue(t track) {
+	u.tracks = append(u.tracks, t)
+	select {
+	case u.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (u *Underlay) takeTracks() []track {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	t := u.tracks
+	u.tracks = nil
+	return t
+}
+
+// publish replaces what Resolve answers for a VTEP and says whether that is news.
+func (u *Underlay) publish(vtep netip.Addr, ways []Way, err error) bool {
+	r := result{ways: ways, since: time.Now()}
+	if err != nil {
+		r.err = wrap(vtep, err)
+	}
+	for _, w := range ways {
+		r.adjs = append(r.adjs, w.Adjacency)
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	old, tracked := u.results[vtep]
+	if !tracked || (slices.Equal(old.ways, r.ways) && sameError(old.err, r.err)) {
+		return false
+	}
+	u.results[vtep] = r
+	return true
+}
+
+func sameError(a, b error) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.Error() == b.Error()
+}
+
+func wrap(vtep netip.Addr, err error) error {
+	return fmt.Errorf("underlay: VTEP %v: %w", vtep, err)
+}
+
+// checkVTEP refuses what cannot be an outer destination.
+func checkVTEP(a netip.Addr) error {
+	switch {
+	case !a.IsValid(), a.IsUnspecified(), a.Is4In6():
+		return errors.New("not an address that can be sent to")
+	case a.IsMulticast(), a == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+		return errors.New("not a unicast address")
+	case a.IsLoopback():
+		return errors.New("a loopback address")
+	case a.Is6() && (a.Zone() != "" || a.IsLinkLocalUnicast()):
+		return errors.New("a link-local address, which is not unique on this machine")
+	}
+	return nil
+}
+
+// VTEPStatus is what is known of a tracked VTEP. Exactly one of Ways and Err is set.
+type VTEPStatus struct {
+	VTEP  netip.Addr
+	Ways  []Way
+	Err   error     // why there is no way
+	Since time.Time // when this last changed
+}
+
+// Status lists the tracked VTEPs in order of address.
+func (u *Underlay) Status() []VTEPStatus {
+	u.mu.RLock()
+	defer u.mu.RUnlock()
+	list := make([]VTEPStatus, 0, len(u.results))
+	for a, r := range u.results {
+		list = append(list, VTEPStatus{VTEP: a, Ways: slices.Clone(r.ways), Err: r.err, Since: r.since})
+	}
+	slices.SortFunc(list, func(a, b VTEPStatus) int { return a.VTEP.Compare(b.VTEP) })
+	return list
+}
