@@ -11,6 +11,7 @@ import (
 
 	"github.com/eipgw/eipgw/bgpd"
 	"github.com/eipgw/eipgw/bgpd/rib"
+	"github.com/eipgw/eipgw/dataplane/afxdp"
 )
 
 // Config is a checked configuration. It is not changed after it has been read.
@@ -45,37 +46,19 @@ type Announce struct {
 	NextHop     bgpd.NextHop
 	Settle      time.Duration // quiet time after a change before the announcement follows
 	InitialWait time.Duration // longest wait for the sources' initial dumps
+	Damping     time.Duration // how long what had the segments withdrawn must be good again
 	WhenEmpty   bool          // announce also while no binding is known
 }
-
-// Mode is how the XDP program is attached.
-type Mode string
-
-// Modes.
-const (
-	ModeAuto    Mode = "auto" // native where the driver can, else generic
-	ModeNative  Mode = "native"
-	ModeGeneric Mode = "generic"
-)
-
-// ZeroCopy is whether frames stay in the driver's memory.
-type ZeroCopy string
-
-// Zero-copy choices.
-const (
-	ZeroCopyAuto    ZeroCopy = "auto" // where the driver can
-	ZeroCopyRequire ZeroCopy = "require"
-	ZeroCopyOff     ZeroCopy = "off"
-)
 
 // Port is an interface that the data plane takes frames from and sends them to.
 type Port struct {
 	Name     string
-	Mode     Mode
-	ZeroCopy ZeroCopy
+	Mode     afxdp.Mode
+	ZeroCopy afxdp.ZeroCopy
 	Queues   int
 	VLAN     uint16 // tag of what is sent; 0 is untagged
 	Frames   int    // buffers per queue
+	BusyPoll int    // packets per call of the driver; 0 is by interrupts
 }
 
 // Checksum6 is what stands in the UDP checksum over IPv6.
@@ -145,7 +128,6 @@ type Stop struct {
 const (
 	DefaultSocket = "/run/eipgw/eipgw.sock"
 	maxFileSize   = 8 << 20
-	maxQueues     = 64
 )
 
 // defaults is a configuration in which nothing is set.
@@ -154,7 +136,7 @@ func defaults() *Config {
 		Gateway: Gateway{Listen: []netip.AddrPort{
 			netip.MustParseAddrPort("0.0.0.0:179"), netip.MustParseAddrPort("[::]:179"),
 		}},
-		Announce: Announce{NextHop: bgpd.NextHopSession, Settle: 2 * time.Second, InitialWait: time.Minute},
+		Announce: Announce{NextHop: bgpd.NextHopSession, Settle: 2 * time.Second, InitialWait: time.Minute, Damping: 5 * time.Second},
 		Tunnel:   Tunnel{UDP6Checksum: Checksum6Compute, TTL: 64},
 		Workers:  Workers{Idle: IdleAdaptive},
 		Admin:    Admin{Socket: DefaultSocket},
@@ -172,7 +154,7 @@ func defaultNeighbor() bgpd.Neighbor {
 const defaultMaxPrefixes = 100_000
 
 func defaultPort() Port {
-	return Port{Mode: ModeAuto, ZeroCopy: ZeroCopyAuto, Queues: 1, Frames: 4096}
+	return Port{Mode: afxdp.ModeAuto, ZeroCopy: afxdp.ZeroCopyAuto, Queues: 1, Frames: afxdp.DefaultFrames}
 }
 
 // Load reads and checks the file at path.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/eipgw/eipgw/bgpd"
 	"github.com/eipgw/eipgw/bgpd/rib"
+	"github.com/eipgw/eipgw/dataplane/afxdp"
 	"github.com/eipgw/eipgw/encap"
 )
 
@@ -77,7 +78,7 @@ func TestDefaults(t *testing.T) {
 			Listen: []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:179"), netip.MustParseAddrPort("[::]:179")},
 		},
 		Segments: []rib.Segment{{Prefix: netip.MustParsePrefix("203.0.113.0/24")}},
-		Announce: Announce{NextHop: bgpd.NextHopSession, Settle: 2 * time.Second, InitialWait: time.Minute},
+		Announce: Announce{NextHop: bgpd.NextHopSession, Settle: 2 * time.Second, InitialWait: time.Minute, Damping: 5 * time.Second},
 		Neighbors: []bgpd.Neighbor{
 			{Address: netip.MustParseAddr("10.0.1.1"), Role: bgpd.Switch, ASN: 65001, Port: 179, HoldTime: 9 * time.Second, ConnectRetry: 2 * time.Second},
 			{
@@ -86,7 +87,7 @@ func TestDefaults(t *testing.T) {
 				MaxPrefixes: 100_000, Carriers: []rib.Carrier{rib.CarrierTunnelEncap, rib.CarrierLargeCommunity},
 			},
 		},
-		Ports:   []Port{{Name: "eth1", Mode: ModeAuto, ZeroCopy: ZeroCopyAuto, Queues: 1, Frames: 4096}},
+		Ports:   []Port{{Name: "eth1", Mode: afxdp.ModeAuto, ZeroCopy: afxdp.ZeroCopyAuto, Queues: 1, Frames: 4096}},
 		Tunnel:  Tunnel{UDP6Checksum: Checksum6Compute, TTL: 64},
 		Workers: Workers{Idle: IdleAdaptive},
 		Admin:   Admin{Socket: "/run/eipgw/eipgw.sock"},

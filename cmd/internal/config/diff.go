@@ -32,6 +32,7 @@ var parts = []part{
 	{"announce.next-hop", true, func(c *Config) any { return c.Announce.NextHop }},
 	{"announce.settle", true, func(c *Config) any { return c.Announce.Settle }},
 	{"announce.initial-wait", true, func(c *Config) any { return c.Announce.InitialWait }},
+	{"announce.damping", true, func(c *Config) any { return c.Announce.Damping }},
 	{"announce.when-empty", true, func(c *Config) any { return c.Announce.WhenEmpty }},
 	{"neighbors", false, func(c *Config) any { return c.Neighbors }},
 	{"ports", true, func(c *Config) any { return c.Ports }},

@@ -29,6 +29,7 @@ announce:
   next-hop: session  # default: the gateway's address in the session; or service
   settle: 2s         # default: a route that replaces others has to stand this long
   initial-wait: 60s  # default: longest wait for the first bindings after the start
+  damping: 5s        # default: what had segments withdrawn must be good again this long
   when-empty: false  # default: without any binding nothing is announced
 
 neighbors:
@@ -74,6 +75,7 @@ ports:
     queues: 1        # default; the same for every port: one worker per queue
     vlan: 0          # default: untagged
     frames: 4096     # default: buffers per queue, a power of two
+    busy-poll: 0     # default: by interrupts; else packets per call of the driver
 
 # Outer headers.
 tunnel:

@@ -7,6 +7,7 @@ import (
 
 	"github.com/eipgw/eipgw/bgpd"
 	"github.com/eipgw/eipgw/bgpd/rib"
+	"github.com/eipgw/eipgw/dataplane/afxdp"
 	"github.com/eipgw/eipgw/encap"
 )
 
@@ -76,6 +77,7 @@ func (a *Announce) read(v value) {
 		"next-hop":     into(&a.NextHop, word(bgpd.NextHopSession, bgpd.NextHopService)),
 		"settle":       into(&a.Settle, duration(0, time.Minute)),
 		"initial-wait": into(&a.InitialWait, duration(0, time.Hour)),
+		"damping":      into(&a.Damping, duration(0, time.Hour)),
 		"when-empty":   into(&a.WhenEmpty, boolean),
 	})
 }
@@ -135,11 +137,12 @@ func readProfile(p *bgpd.Profile, v value) {
 func (p *Port) read(v value) {
 	v.mapping(fields{
 		"name":      into(&p.Name, interfaceName),
-		"mode":      into(&p.Mode, oneOf(ModeAuto, ModeNative, ModeGeneric)),
-		"zero-copy": into(&p.ZeroCopy, oneOf(ZeroCopyAuto, ZeroCopyRequire, ZeroCopyOff)),
-		"queues":    into(&p.Queues, number[int](1, maxQueues, "a number of queues")),
+		"mode":      into(&p.Mode, word(afxdp.ModeAuto, afxdp.ModeNative, afxdp.ModeGeneric)),
+		"zero-copy": into(&p.ZeroCopy, word(afxdp.ZeroCopyAuto, afxdp.ZeroCopyRequire, afxdp.ZeroCopyOff)),
+		"queues":    into(&p.Queues, number[int](1, afxdp.MaxQueues, "a number of queues")),
 		"vlan":      into(&p.VLAN, vlan),
 		"frames":    into(&p.Frames, frames),
+		"busy-poll": into(&p.BusyPoll, number[int](0, 1024, "a number of packets, or 0 for off")),
 	})
 }
 
@@ -156,11 +159,11 @@ func interfaceName(text string) (string, string) {
 	return text, ""
 }
 
-// frames reads a buffer count: rings of half of it have to be powers of two.
+// frames reads a buffer count: half of it is the size of rings, a power of two.
 func frames(text string) (int, string) {
-	n, want := number[int](256, 1<<20, "a power of two")(text)
+	n, want := number[int](afxdp.MinFrames, afxdp.MaxFrames, "a power of two")(text)
 	if want != "" || n&(n-1) != 0 {
-		return 0, "a power of two, 256 to 1048576"
+		return 0, fmt.Sprintf("a power of two, %d to %d", afxdp.MinFrames, afxdp.MaxFrames)
 	}
 	return n, ""
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/eipgw/eipgw/bgpd"
 	"github.com/eipgw/eipgw/bgpd/rib"
+	"github.com/eipgw/eipgw/dataplane/afxdp"
 )
 
 // checker notes problems of a configuration that is read but not yet believed.
@@ -144,7 +145,7 @@ func (k checker) ports() {
 		if p.Queues != ports[0].Queues {
 			k.bad(key+".queues", "%d: expected %d as for %s: worker i takes queue i of every port", p.Queues, ports[0].Queues, ports[0].Name)
 		}
-		if p.Mode == ModeGeneric && p.ZeroCopy == ZeroCopyRequire {
+		if p.Mode == afxdp.ModeGeneric && p.ZeroCopy == afxdp.ZeroCopyRequire {
 			k.bad(key+".zero-copy", "require: generic XDP always copies; expected mode native or auto")
 		}
 	}

@@ -49,13 +49,13 @@ func TestMistakes(t *testing.T) {
 		{"all in one run", "gateway: {asn: 0, router-id: fd00::1}\nports:\n  - name: eth1\n    queues: many\n  - name: \"eth 2\"\n", []string{
 			`line 1: gateway.asn: "0": expected an AS number, 1 to 4294967295`,
 			`line 1: gateway.router-id: "fd00::1": expected an IPv4 address such as 10.255.0.1`,
-			`line 4: ports[0].queues: "many": expected a number of queues, 1 to 64`,
+			`line 4: ports[0].queues: "many": expected a number of queues, 1 to 256`,
 			`line 5: ports[1].name: "eth 2": expected the name of an interface, such as eth1`,
 		}},
 		{"scalars", gateway + "ports: [{name: eth1, mode: nativ, frames: 5000, vlan: 4095}]\n" +
 			"announce: {settle: 2, next-hop: self, when-empty: yes}\nadmin: {socket: eipgw.sock}\nmetrics: {listen: localhost:9179}\nlog: {level: verbose}\n", []string{
 			`line 2: ports[0].mode: "nativ": expected auto, native or generic (did you mean native?)`,
-			`line 2: ports[0].frames: "5000": expected a power of two, 256 to 1048576`,
+			`line 2: ports[0].frames: "5000": expected a power of two, 256 to 65536`,
 			`line 2: ports[0].vlan: "4095": expected a VLAN, or 0 for untagged, 0 to 4094`,
 			`line 3: announce.settle: "2": expected a time with its unit, such as 9s or 500ms, from 0s to 1m0s`,
 			`line 3: announce.next-hop: "self": expected session or service`,
