@@ -88,8 +88,8 @@ func Checksum(b []byte, initial uint32) uint16 {
 type Change struct{ Old, New uint16 }
 
 // UpdateChecksum is checksum after one word of the data changed, without the rest
-// of the data (RFC 1624 equation 3). It yields 0, never 0xffff, where the data
-// sums to 0xffff, as a computation from scratch does.
+// of the data (RFC 1624 equation 3). Between 0 and 0xffff, which mean the same to a
+// receiver, it chooses as a computation from scratch does, unless all data is zero.
 func UpdateChecksum(checksum uint16, c Change) uint16 {
 	sum := uint32(^checksum) + uint32(^c.Old) + uint32(c.New)
 	sum = sum>>16 + sum&0xffff
@@ -98,7 +98,7 @@ func UpdateChecksum(checksum uint16, c Change) uint16 {
 
 // DecrementTTL is the IPv4 header checksum after the header's TTL, not 0, went
 // down by one: UpdateChecksum for the word of TTL and protocol, whatever it holds
-// (RFC 1624 section 4 has why 0xffff must become 0).
+// (RFC 1624 section 3 has why it must yield 0 and not 0xffff).
 func DecrementTTL(checksum uint16) uint16 {
 	sum := uint32(checksum) + 0x0100
 	return uint16(sum + (sum+1)>>16)

@@ -2,13 +2,10 @@ package encap
 
 import (
 	"bytes"
-	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
-
-func errorIsNotUDP(err error) bool { return errors.Is(err, ErrNotUDP) }
 
 // FuzzParse: no input makes Parse panic, write, or hand out bytes that lie outside
 // of it; and what a Header could have made, a Header makes again.

@@ -3,6 +3,7 @@ package encap
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"net/netip"
 	"testing"
 
@@ -139,7 +140,7 @@ func TestParseErrors(t *testing.T) {
 			p, err := Parse(c.change(frame))
 			require.EqualError(t, err, c.want)
 			assert.Equal(t, Parsed{}, p)
-			assert.Equal(t, bytes.HasSuffix([]byte(c.want), []byte("no UDP over IP")), errorIsNotUDP(err))
+			assert.Equal(t, bytes.HasSuffix([]byte(c.want), []byte("no UDP over IP")), errors.Is(err, ErrNotUDP))
 		})
 	}
 }

@@ -110,7 +110,10 @@ type Outer struct {
 
 // Inner is what Header.Apply has to know of the packet that it encapsulates.
 type Inner struct {
-	Hash uint32 // flow hash: low 14 bits are the UDP source port 0xC000 | hash, high 20 bits the outer IPv6 flow label (RFC 6438)
-	TOS  uint8  // IPv4 TOS or IPv6 traffic class, copied to the outer header (RFC 6040 normal mode)
-	IPv6 bool   // family of the inner packet: its EtherType in the inner Ethernet header
+	// Hash is the flow hash: its low 14 bits make the UDP source port 0xC000 | hash,
+	// its high 20 bits are the outer IPv6 flow label (RFC 6438).
+	Hash uint32
+
+	TOS  uint8 // IPv4 TOS or IPv6 traffic class, copied to the outer header (RFC 6040 normal mode)
+	IPv6 bool  // family of the inner packet: its EtherType in the inner Ethernet header
 }
