@@ -1,0 +1,123 @@
+package peers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+// OVSConfig is Open vSwitch with its userspace datapath as the tunnel end of a
+// virtual router: no kernel module is needed.
+type OVSConfig struct {
+	Dir     string  // for databases and sockets; made if missing
+	Uplink  string  // interface of the namespace that becomes a port of the switch; its addresses move to UplinkBridge
+	VNI     uint32  // what is taken out of the tunnel
+	Port    string  // internal interface, made, where the inner frames come out
+	PortMAC [6]byte // its address
+}
+
+// OVS is a running Open vSwitch.
+type OVS struct {
+	ns           Namespace
+	dir          string
+	ovsdb, vsctl string // sockets: database server, vswitchd's control
+	db, switchd  *daemon
+}
+
+// UplinkBridge takes the place of OVSConfig.Uplink for the kernel: the bridge's own
+// interface, to which the addresses move.
+const UplinkBridge = "br-phy"
+
+// schema is where Debian's package openvswitch-switch has the database's.
+const schema = "/usr/share/openvswitch/vswitch.ovsschema"
+
+// StartOVS starts the database server and the switch inside the namespace, with two
+// bridges: one that holds the uplink and one where Geneve from any source is taken
+// out of the tunnel and handed to Port. The caller moves addresses and routes from
+// the uplink to UplinkBridge afterwards.
+func StartOVS(ctx context.Context, ns Namespace, c OVSConfig) (*OVS, error) {
+	if !exists(schema) {
+		return nil, errors.New("peers: no " + schema + ": install Debian's package openvswitch-switch")
+	}
+	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
+		return nil, fmt.Errorf("peers: %w", err)
+	}
+	o := &OVS{ns: ns, dir: c.Dir, ovsdb: filepath.Join(c.Dir, "db.sock"), vsctl: filepath.Join(c.Dir, "vswitchd.ctl")}
+	conf := filepath.Join(c.Dir, "conf.db")
+	if _, err := output(o.local(ctx, "ovsdb-tool", "create", conf, schema)); err != nil {
+		return nil, err
+	}
+	var err error
+	o.db, err = startDaemon(ctx, o.command(ctx, "ovsdb-server", conf, "--remote=punix:"+o.ovsdb,
+		"--unixctl="+filepath.Join(c.Dir, "ovsdb.ctl"), "-vconsole:warn"), "ovsdb-server",
+		func() bool { return exists(o.ovsdb) })
+	if err != nil {
+		return nil, err
+	}
+	if err := o.vsctlRun(ctx, "--no-wait", "init"); err != nil {
+		return nil, errors.Join(err, o.db.kill())
+	}
+	o.switchd, err = startDaemon(ctx, o.command(ctx, "ovs-vswitchd", "unix:"+o.ovsdb, "--disable-system",
+		"--unixctl="+o.vsctl, "-vconsole:warn"), "ovs-vswitchd", func() bool { return exists(o.vsctl) })
+	if err != nil {
+		return nil, errors.Join(err, o.db.kill())
+	}
+	if err := o.bridges(ctx, c); err != nil {
+		return nil, errors.Join(err, o.Kill())
+	}
+	return o, nil
+}
+
+func (o *OVS) bridges(ctx context.Context, c OVSConfig) error {
+	return errors.Join(
+		o.vsctlRun(ctx, "add-br", UplinkBridge, "--", "set", "bridge", UplinkBridge, "datapath_type=netdev",
+			"--", "add-port", UplinkBridge, c.Uplink),
+		o.vsctlRun(ctx, "add-br", "br-int", "--", "set", "bridge", "br-int", "datapath_type=netdev", "fail-mode=secure",
+			"--", "add-port", "br-int", "geneve0", "--", "set", "interface", "geneve0", "type=geneve", "ofport_request=1",
+			"options:remote_ip=flow", "options:key=flow",
+			"--", "add-port", "br-int", c.Port, "--", "set", "interface", c.Port, "type=internal", "ofport_request=2",
+			fmt.Sprintf(`mac="%s"`, net.HardwareAddr(c.PortMAC[:]))),
+		o.flow(ctx, fmt.Sprintf("in_port=1,tun_id=%d,actions=output:2", c.VNI)),
+		o.flow(ctx, "in_port=2,actions=drop"), // answers leave by the kernel's routes, not by the tunnel
+	)
+}
+
+func (o *OVS) flow(ctx context.Context, flow string) error {
+	_, err := output(o.command(ctx, "ovs-ofctl", "add-flow", "unix:"+filepath.Join(o.dir, "br-int.mgmt"), flow))
+	return err
+}
+
+func (o *OVS) vsctlRun(ctx context.Context, args ...string) error {
+	_, err := output(o.command(ctx, "ovs-vsctl", append([]string{"--timeout=20", "--db=unix:" + o.ovsdb}, args...)...))
+	return err
+}
+
+// Appctl runs a command of the switch's control socket, such as dpctl/dump-flows.
+func (o *OVS) Appctl(ctx context.Context, args ...string) (string, error) {
+	return output(o.command(ctx, "ovs-appctl", append([]string{"-t", o.vsctl}, args...)...))
+}
+
+// Kill ends the switch and its database at once.
+func (o *OVS) Kill() error { return errors.Join(o.switchd.kill(), o.db.kill()) }
+
+// command prepares a program inside the namespace that keeps its files in o.dir.
+func (o *OVS) command(ctx context.Context, name string, args ...string) *exec.Cmd {
+	return o.files(o.ns.Command(ctx, name, args...))
+}
+
+// local prepares a program outside of the namespace.
+func (o *OVS) local(ctx context.Context, name string, args ...string) *exec.Cmd {
+	return o.files(exec.CommandContext(ctx, name, args...))
+}
+
+func (o *OVS) files(cmd *exec.Cmd) *exec.Cmd {
+	cmd.Env = os.Environ()
+	for _, v := range []string{"OVS_RUNDIR", "OVS_LOGDIR", "OVS_DBDIR", "OVS_SYSCONFDIR"} {
+		cmd.Env = append(cmd.Env, v+"="+o.dir)
+	}
+	return cmd
+}
