@@ -220,3 +220,44 @@ func TestOVSDecapsulates(t *testing.T) {
 	assert.Contains(t, flows, "tunnel(tun_id=0x1389")
 	require.NoError(t, ovs.Kill())
 }
+
+func TestBIRDAsSwitch(t *testing.T) {
+	a, b := pair(t, lab.Tool("bird"))
+	ctx := t.Context()
+	conf := BIRDSwitch(SpeakerConfig{ASN: 65001, RouterID: addrA, Peers: []Peer{{Address: addrB, ASN: 65002, Local: addrA}}})
+	bird, err := StartBIRD(ctx, a, BIRDConfig{Dir: t.TempDir(), Config: conf})
+	require.NoError(t, err)
+	vr, err := Start(ctx, b, self(t), KindVRouter, VRouterConfig{NoTunnel: true, Speaker: SpeakerConfig{
+		ASN: 65002, RouterID: addrB, Peers: []Peer{{Address: addrA, ASN: 65001}}}})
+	require.NoError(t, err)
+	require.NoError(t, vr.Announce(Route{Prefix: netip.PrefixFrom(eip, 32), NextHop: addrB}))
+	eventually(t, "route in the kernel", func() bool {
+		out, err := a.Output(ctx, "ip", "route", "show", "proto", "bird")
+		return err == nil && strings.Contains(out, "203.0.113.7 via 10.9.0.2")
+	})
+	require.Error(t, bird.Configure(ctx, "no such keyword;"))
+	require.NoError(t, bird.Configure(ctx, conf+"# again\n"))
+	require.NoError(t, vr.Kill())
+	require.NoError(t, bird.Kill())
+}
+
+func TestExaBGPSendsRawAttribute(t *testing.T) {
+	a, b := pair(t, lab.Tool("exabgp"))
+	ctx := t.Context()
+	sw, err := Start(ctx, a, self(t), KindSwitch, SpeakerConfig{ASN: 65001, RouterID: addrA,
+		Peers: []Peer{{Address: addrB, ASN: 65002}}})
+	require.NoError(t, err)
+	exa, err := StartExaBGP(ctx, b, ExaBGPConfig{Dir: t.TempDir(), ASN: 65002, Local: addrB,
+		Peer: Peer{Address: addrA, ASN: 65001},
+		Routes: []string{"203.0.113.7/32 next-hop 10.9.0.2 attribute [ 0x17 0xc0 " +
+			"0x0013001e060a0000000000010a00000b010cc000138902000000000b0000080217c1 ]"}})
+	require.NoError(t, err)
+	var routes []Learned
+	require.Eventually(t, func() bool {
+		routes, err = sw.Routes()
+		return err == nil && len(routes) == 1
+	}, 20*time.Second, 50*time.Millisecond, "%v: %s", err, exa.Said())
+	assert.Equal(t, []string{"*apipb.TunnelEncapAttribute"}, routes[0].Unexpected)
+	require.NoError(t, exa.Kill())
+	require.NoError(t, sw.Kill())
+}
