@@ -1,39 +1,59 @@
 package fib
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 
 	"github.com/eipgw/eipgw/encap"
 )
 
 // Compiler turns bindings into a table's content. It is the table's only writer;
-// any goroutine may call its methods, which run one at a time.
+// any goroutine may call its methods, which run one at a time and never wait for
+// readers.
+//
+// It calls its resolver from within, so whoever calls the compiler holds no lock
+// that the resolver takes.
 type Compiler struct {
-	t     *Table
-	r     Resolver
-	ids   map[string]Value
-	vteps map[netip.Addr]int
-	next  Value
+	t *Table
+	r Resolver
+
+	sets    []*set                // by value
+	single  map[encap.Tunnel]*set // of one tunnel, by its canonical form
+	several map[string]*set       // of more, by their ids
+	tunnels map[string]*tunnel    // by id
+	vteps   map[netip.Addr]*vtep
+
+	unresolved        int // bindings
+	unresolvedTunnels int
+	entries           int
 }
 
-type tunnelSet struct {
-	refs  int
-	state []TunnelState
-}
-
-func (s *tunnelSet) explain() Explanation { return Explanation{Tunnels: s.state} }
-
-// NewCompiler makes the compiler of a table.
+// NewCompiler makes the compiler of a table. A table has one; a second one is a
+// mistake, and panics.
 func NewCompiler(t *Table, r Resolver) *Compiler {
-	return &Compiler{t: t, r: r, ids: map[string]Value{}, vteps: map[netip.Addr]int{}}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.compiler {
+		panic("fib: new compiler: the table has one already")
+	}
+	t.compiler = true
+	return &Compiler{
+		t: t, r: r,
+		single:  map[encap.Tunnel]*set{},
+		several: map[string]*set{},
+		tunnels: map[string]*tunnel{},
+		vteps:   map[netip.Addr]*vtep{},
+	}
 }
 
-// Apply puts changes into force in their order. A binding that cannot be is left
-// out and reported. The error says that the table is closed.
+// reclaimEvery is how many retired blocks a large change set lets wait.
+const reclaimEvery = 4096
+
+// Apply puts changes into force in their order, each of them at once for readers.
+// What cannot be is left out, reported with its reason, and leaves the old binding
+// in force. Removing what is not bound is no fault and not reported. The error
+// says that the table is closed.
 func (c *Compiler) Apply(changes []Binding) (Report, error) {
 	c.t.mu.Lock()
 	defer c.t.mu.Unlock()
@@ -41,131 +61,93 @@ func (c *Compiler) Apply(changes []Binding) (Report, error) {
 	if c.t.closed {
 		return rep, errors.New("fib: apply: table is closed")
 	}
-	for _, b := range changes {
-		if err := checkBinding(b); err != nil {
-			rep.Refused = append(rep.Refused, Refusal{b.Prefix, err})
-			continue
-		}
-		old := c.t.lpm[b.Prefix]
-		if len(b.Tunnels) == 0 {
-			if old != 0 {
-				delete(c.t.lpm, b.Prefix)
-				c.release(old)
-				rep.Removed = append(rep.Removed, b.Prefix)
-			}
-			continue
-		}
-		v := c.intern(b.Tunnels)
-		c.t.lpm[b.Prefix] = v
-		if old != 0 {
-			c.release(old)
-		}
-		if c.t.sets[v].explain().Resolved() {
-			rep.Programmed = append(rep.Programmed, b.Prefix)
-		} else {
-			rep.Unresolved = append(rep.Unresolved, b.Prefix)
+	c.t.reclaim()
+	next := reclaimEvery
+	for i := range changes {
+		c.apply(&changes[i], &rep, len(changes)-i)
+		if n := c.t.lines.bin.len(); n >= next {
+			c.t.reclaim()
+			next = c.t.lines.bin.len() + reclaimEvery
 		}
 	}
+	c.t.trim()
+	c.t.reclaim()
 	return rep, nil
 }
 
-func checkBinding(b Binding) error {
-	switch p := b.Prefix; {
+// apply puts one change into force. left is how many more the report may get.
+func (c *Compiler) apply(b *Binding, rep *Report, left int) {
+	refuse := func(err error) {
+		rep.Refused = append(rep.Refused, Refusal{b.Prefix, err})
+	}
+	if err := checkPrefix(b.Prefix); err != nil {
+		refuse(err)
+		return
+	}
+	k, is4 := keyOf(b.Prefix)
+	if err := c.t.room(k, is4, len(b.Tunnels) > 0); err != nil {
+		refuse(err)
+		return
+	}
+	if len(b.Tunnels) == 0 {
+		if old := c.t.unset(k, is4); old != 0 {
+			c.bind(c.sets[old], -1)
+			rep.Removed = append(rep.Removed, b.Prefix)
+		}
+		return
+	}
+	s, err := c.intern(b.Tunnels)
+	if err != nil {
+		refuse(fmt.Errorf("fib: %s: %w", b.Prefix, err))
+		return
+	}
+	c.bind(s, 1)
+	if old := c.t.set(k, is4, s.value); old != 0 {
+		c.bind(c.sets[old], -1)
+	}
+	to := &rep.Programmed
+	if s.word == 0 {
+		to = &rep.Unresolved
+	}
+	if *to == nil {
+		*to = make([]netip.Prefix, 0, left)
+	}
+	*to = append(*to, b.Prefix)
+}
+
+func checkPrefix(p netip.Prefix) error {
+	switch {
 	case !p.IsValid():
-		return errors.New("fib: prefix is not valid")
+		return errors.New("fib: prefix is not valid, want an address and a length")
 	case p.Addr().Is4In6():
 		return fmt.Errorf("fib: prefix %s is IPv4-mapped IPv6, want IPv4", p)
 	case p != p.Masked():
-		return fmt.Errorf("fib: prefix %s has bits beyond its length, want %s", p, p.Masked())
-	}
-	for _, t := range b.Tunnels {
-		if err := t.Validate(); err != nil {
-			return fmt.Errorf("fib: %s: %w", b.Prefix, err)
-		}
+		return fmt.Errorf("fib: prefix %s has bits set beyond its length, want %s", p, p.Masked())
 	}
 	return nil
 }
 
-func (c *Compiler) intern(tunnels []encap.Tunnel) Value {
-	var ids [][]byte
-	byID := map[string]encap.Tunnel{}
-	for _, t := range tunnels {
-		id := identity(nil, t)
-		if _, ok := byID[string(id)]; !ok {
-			ids = append(ids, id)
-			byID[string(id)] = t.Canonical()
-		}
-	}
-	slices.SortFunc(ids, bytes.Compare)
-	key := string(bytes.Join(ids, []byte{}))
-	if v, ok := c.ids[key]; ok {
-		c.t.sets[v].refs++
-		return v
-	}
-	c.next++
-	s := &tunnelSet{refs: 1}
-	for _, id := range ids {
-		t := byID[string(id)]
-		if c.vteps[t.VTEP]++; c.vteps[t.VTEP] == 1 {
-			c.r.Track(t.VTEP)
-		}
-		st := TunnelState{Tunnel: t, Seed: Seed(t)}
-		c.resolve(&st)
-		s.state = append(s.state, st)
-	}
-	c.ids[key], c.t.sets[c.next] = c.next, s
-	return c.next
-}
-
-func (c *Compiler) release(v Value) {
-	s := c.t.sets[v]
-	if s.refs--; s.refs > 0 {
-		return
-	}
-	for _, t := range s.state {
-		if c.vteps[t.Tunnel.VTEP]--; c.vteps[t.Tunnel.VTEP] == 0 {
-			delete(c.vteps, t.Tunnel.VTEP)
-			c.r.Untrack(t.Tunnel.VTEP)
-		}
-	}
-	for k, id := range c.ids {
-		if id == v {
-			delete(c.ids, k)
-		}
-	}
-	delete(c.t.sets, v)
-}
-
-func (c *Compiler) resolve(st *TunnelState) {
-	adjs, err := c.r.Resolve(st.Tunnel.VTEP)
-	st.Ways, st.Err = nil, err
-	for _, a := range adjs {
-		h, err := encap.Compile(st.Tunnel, a.Outer)
-		if err != nil {
-			st.Err = err
-			continue
-		}
-		st.Ways = append(st.Ways, Way{Adjacency: a, InnerMTU: a.MTU - uint16(h.Overhead()), Header: h})
-	}
-	if len(st.Ways) > 0 {
-		st.Err = nil
-	} else if st.Err == nil {
-		st.Err = errors.New("fib: no way to VTEP " + st.Tunnel.VTEP.String())
-	}
-}
-
-// Refresh resolves VTEPs again whose way in the underlay changed, and puts what
-// comes out into force for every binding that names them. The caller holds no lock
-// that the resolver takes.
+// Refresh resolves VTEPs again whose ways in the underlay may have changed, and
+// puts what comes out into force for every binding that names them.
 func (c *Compiler) Refresh(vteps []netip.Addr) {
 	c.t.mu.Lock()
 	defer c.t.mu.Unlock()
-	for _, s := range c.t.sets {
-		for i := range s.state {
-			if slices.Contains(vteps, s.state[i].Tunnel.VTEP) {
-				c.resolve(&s.state[i])
-			}
-		}
+	if c.t.closed {
+		return
+	}
+	for _, addr := range vteps {
+		c.refresh(addr)
+	}
+	c.t.reclaim()
+}
+
+// Reclaim frees what no reader can hold any more. Apply and Refresh do so too; it
+// is for when there is none for long.
+func (c *Compiler) Reclaim() {
+	c.t.mu.Lock()
+	defer c.t.mu.Unlock()
+	if !c.t.closed {
+		c.t.reclaim()
 	}
 }
 
@@ -173,62 +155,91 @@ func (c *Compiler) Refresh(vteps []netip.Addr) {
 func (c *Compiler) Lookup(addr netip.Addr) (Explanation, bool) {
 	c.t.mu.Lock()
 	defer c.t.mu.Unlock()
-	p, v := c.t.lookup(addr)
-	if v == 0 {
+	addr = addr.Unmap().WithZone("")
+	if !addr.IsValid() || c.t.closed {
 		return Explanation{}, false
 	}
-	e := c.t.sets[v].explain()
-	e.Prefix, e.Tunnels = p, slices.Clone(e.Tunnels)
+	k, is4 := keyOf(netip.PrefixFrom(addr, addr.BitLen()))
+	in, v, ok := c.t.cover(k, is4)
+	if !ok {
+		return Explanation{}, false
+	}
+	e := Explanation{Prefix: in.prefix(is4)}
+	for _, m := range c.sets[v].members {
+		st := TunnelState{Tunnel: m.Tunnel, Seed: m.seed, Err: m.err}
+		for _, w := range m.ways {
+			x := c.entry(w.line)
+			st.Ways = append(st.Ways, Way{Adjacency: w.Adjacency, Seed: w.seed, InnerMTU: x.MTU, Header: x.Header})
+		}
+		e.Tunnels = append(e.Tunnels, st)
+	}
 	return e, true
 }
 
-// Walk calls fn for each binding from the first that is not before from, IPv4
-// before IPv6, by address, shorter prefixes first, until fn returns false. The
-// zero prefix begins at the start. Changes may happen between calls; fn may call
-// the compiler.
+// walkBatch is how many bindings Walk copies while it keeps others from changing
+// them.
+const walkBatch = 256
+
+// Walk calls fn for each binding that is not before from, IPv4 before IPv6, by
+// address, shorter prefixes first, until fn returns false. The zero prefix begins
+// at the start. Bindings may change meanwhile: what is bound all the time is seen
+// once. fn may call the compiler.
 func (c *Compiler) Walk(from netip.Prefix, fn func(BindingState) bool) {
-	c.t.mu.Lock()
-	var all []BindingState
-	for p, v := range c.t.lpm {
-		if from.IsValid() && p.Compare(from) < 0 {
-			continue
+	batch := make([]BindingState, 0, walkBatch)
+	for first := true; first || len(batch) == walkBatch; first = false {
+		if !first {
+			from = batch[len(batch)-1].Prefix
 		}
-		b := BindingState{Prefix: p}
-		for _, t := range c.t.sets[v].state {
-			b.Tunnels = append(b.Tunnels, t.Tunnel)
-			if t.Err == nil {
-				b.Resolved++
+		batch = c.batch(batch[:0], from, first)
+		for _, b := range batch {
+			if !fn(b) {
+				return
 			}
-		}
-		all = append(all, b)
-	}
-	c.t.mu.Unlock()
-	slices.SortFunc(all, func(a, b BindingState) int { return a.Prefix.Compare(b.Prefix) })
-	for _, b := range all {
-		if !fn(b) {
-			return
 		}
 	}
 }
 
-// Reclaim frees what no reader can hold any more. Apply and Refresh do it too; it
-// is for a control plane that has been idle since.
-func (c *Compiler) Reclaim() {}
+// batch fills to with the bindings from a prefix on, or after it.
+func (c *Compiler) batch(to []BindingState, from netip.Prefix, with bool) []BindingState {
+	c.t.mu.Lock()
+	defer c.t.mu.Unlock()
+	if c.t.closed {
+		return to
+	}
+	w := c.t.walk(from, with)
+	for len(to) < cap(to) {
+		p, v, ok := w.next()
+		if !ok {
+			break
+		}
+		s := c.sets[v]
+		to = append(to, BindingState{Prefix: p, Tunnels: s.tunnels, Resolved: s.resolved()})
+	}
+	return to
+}
 
 // Stats counts what the table holds.
 func (c *Compiler) Stats() Stats {
 	c.t.mu.Lock()
 	defer c.t.mu.Unlock()
-	st := Stats{VTEPs: len(c.vteps), Readers: c.t.readers}
-	for p, v := range c.t.lpm {
-		if p.Addr().Is4() {
-			st.IPv4++
-		} else {
-			st.IPv6++
-		}
-		if !c.t.sets[v].explain().Resolved() {
-			st.Unresolved++
-		}
+	if c.t.closed {
+		return Stats{}
+	}
+	st := Stats{
+		IPv4:              c.t.known4.n,
+		IPv6:              c.t.known6.n + c.t.known6l.n,
+		Unresolved:        c.unresolved,
+		VTEPs:             len(c.vteps),
+		Tunnels:           len(c.tunnels),
+		UnresolvedTunnels: c.unresolvedTunnels,
+		Groups:            len(c.several),
+		Entries:           c.entries,
+		Readers:           c.t.epochs.count(),
+		Retired:           c.t.lines.bin.len(),
+		Regions:           c.t.memory(),
+	}
+	for _, r := range st.Regions {
+		st.Bytes += r.InUse
 	}
 	return st
 }

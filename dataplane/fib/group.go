@@ -14,7 +14,7 @@ const MaxTunnels = 64
 // but the tunnel's canonical form (encap.Tunnel.Canonical), so that every gateway
 // computes the same. It is the 32-bit FNV-1a hash, put through Mix, of these bytes:
 //
-//	VTEP            4 bytes for IPv4, 16 for IPv6
+//	VTEP            16 bytes; IPv4 as ::ffff:a.b.c.d
 //	VNI             4 bytes
 //	protocol        1 byte
 //	UDP port        2 bytes
@@ -33,9 +33,17 @@ func Score(hash, seed uint32) uint32 { return Mix(hash ^ seed) }
 
 // WayScore is Score among the ways to one VTEP. The flow hash is mixed once more
 // in front, so that the flows that chose one member spread over all its ways.
-func WayScore(hash, seed uint32) uint32 { return Mix(Mix(hash^waySalt) ^ seed) }
+func WayScore(hash, seed uint32) uint32 { return Score(wayHash(hash), seed) }
 
-const waySalt = 0x9e3779b9
+func wayHash(hash uint32) uint32 { return Mix(hash ^ 0x9e3779b9) }
+
+// waySeed is what a way brings into the choice among the ways to a VTEP, which is
+// this gateway's own: the next hop, whatever order the underlay lists it in.
+func waySeed(a Adjacency) uint32 {
+	b := binary.BigEndian.AppendUint16(nil, uint16(a.Port))
+	b = binary.BigEndian.AppendUint16(b, a.Outer.VLAN)
+	return Mix(fnv1a(append(b, a.Outer.Dst[:]...)))
+}
 
 // Mix is a bijection of 32-bit numbers in which every bit of x changes every bit
 // of the result with a probability near one half. All arithmetic is modulo 2^32:
@@ -54,7 +62,8 @@ func Mix(x uint32) uint32 {
 // identity appends the bytes that tell tunnels apart, see Seed.
 func identity(b []byte, t encap.Tunnel) []byte {
 	t = t.Canonical()
-	b = append(b, t.VTEP.AsSlice()...)
+	vtep := t.VTEP.As16()
+	b = append(b, vtep[:]...)
 	b = binary.BigEndian.AppendUint32(b, uint32(t.VNI))
 	b = append(b, byte(t.Protocol))
 	b = binary.BigEndian.AppendUint16(b, t.Port)
@@ -70,25 +79,4 @@ func fnv1a(b []byte) uint32 {
 		h = (h ^ uint32(c)) * 0x01000193
 	}
 	return h
-}
-
-// Choose is which tunnel a flow takes, and which of its ways, as indexes; false
-// when no tunnel is resolved. It computes what Reader.Entry does.
-func (e Explanation) Choose(hash uint32) (tunnel, way int, ok bool) {
-	tunnel = -1
-	for i, t := range e.Tunnels {
-		if t.Err == nil && (tunnel < 0 || Score(hash, t.Seed) > Score(hash, e.Tunnels[tunnel].Seed)) {
-			tunnel = i
-		}
-	}
-	if tunnel < 0 {
-		return 0, 0, false
-	}
-	ways := e.Tunnels[tunnel].Ways
-	for i, w := range ways {
-		if WayScore(hash, w.Seed) > WayScore(hash, ways[way].Seed) {
-			way = i
-		}
-	}
-	return tunnel, way, true
 }

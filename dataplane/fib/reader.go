@@ -1,81 +1,65 @@
 package fib
 
 import (
-	"encoding/binary"
 	"errors"
-	"net/netip"
+	"sync/atomic"
+	"unsafe"
 )
 
 // Reader is one worker's view of a table. Only that worker calls its methods.
-type Reader struct{ t *Table }
+// Nothing in it blocks, waits for the writer, or allocates.
+type Reader struct {
+	_     [128]byte
+	began atomic.Uint64 // when the burst began, 0 outside; the writer polls it
+	_     [120]byte
 
-// NewReader adds a reader.
+	t     *Table
+	root4 unsafe.Pointer
+	root6 unsafe.Pointer
+	lines unsafe.Pointer
+	slots unsafe.Pointer
+	dir   unsafe.Pointer
+	seed  uint64
+}
+
+// NewReader adds a reader. Close ends it.
 func (t *Table) NewReader() (*Reader, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {
 		return nil, errors.New("fib: new reader: table is closed")
 	}
-	t.readers++
-	return &Reader{t: t}, nil
+	r := &Reader{
+		t:     t,
+		root4: t.ipv4.root.base,
+		root6: t.ipv6.root.base,
+		lines: t.lines.base,
+		slots: t.slots.words.base,
+		dir:   t.long6.dir.base,
+		seed:  t.long6.seed,
+	}
+	t.epochs.add(r)
+	return r, nil
 }
 
-// Close ends the reader. It is not inside a burst then.
-func (r *Reader) Close() {
-	if r.t != nil {
-		r.t.mu.Lock()
-		r.t.readers--
-		r.t.mu.Unlock()
-		r.t = nil
-	}
-}
+// Close ends the reader, and its burst if it is in one. Twice is harmless.
+func (r *Reader) Close() { r.t.epochs.remove(r) }
 
 // Begin starts a burst: what Lookup4, Lookup6 and Entry return from here on stays
-// valid until End.
-func (r *Reader) Begin() {}
+// valid until End. Lookups belong between the two.
+func (r *Reader) Begin() { r.began.Store(r.t.epochs.now.Load()) }
 
 // End ends the burst. Outside of Begin and End a reader holds nothing back.
-func (r *Reader) End() {}
-
-// Lookup4 finds the value of each address of dst, IPv4 in host byte order, and
-// writes it to out, which is at least as long.
-func (r *Reader) Lookup4(dst []uint32, out []Value) {
-	r.t.mu.RLock()
-	defer r.t.mu.RUnlock()
-	for i, d := range dst {
-		var b [4]byte
-		binary.BigEndian.PutUint32(b[:], d)
-		_, out[i] = r.t.lookup(netip.AddrFrom4(b))
-	}
-}
-
-// Lookup6 is Lookup4 for IPv6.
-func (r *Reader) Lookup6(dst []Addr6, out []Value) {
-	r.t.mu.RLock()
-	defer r.t.mu.RUnlock()
-	for i, d := range dst {
-		var b [16]byte
-		binary.BigEndian.PutUint64(b[:8], d.Hi)
-		binary.BigEndian.PutUint64(b[8:], d.Lo)
-		_, out[i] = r.t.lookup(netip.AddrFrom16(b))
-	}
-}
+func (r *Reader) End() { r.began.Store(0) }
 
 // Entry is the entry that a flow takes: of the tunnels that v, which is not 0,
-// names, the resolved one that rendezvous hashing picks for hash, and of several
-// ways to its VTEP one. nil says that no tunnel is resolved. The entry is valid
-// until End.
+// names, the resolved one with the highest Score for the flow's hash, and of
+// several ways to its VTEP the one with the highest WayScore. nil says that no
+// tunnel is resolved. The entry is valid until End.
 func (r *Reader) Entry(v Value, hash uint32) *Entry {
-	r.t.mu.RLock()
-	defer r.t.mu.RUnlock()
-	s := r.t.sets[v]
-	if s == nil {
-		return nil
+	w := atomic.LoadUint32(wordAt(r.slots, uintptr(v)))
+	if w-1 >= firstGroup-1 { // 0 too
+		return choose(r.lines, w, hash)
 	}
-	x := s.explain()
-	m, w, ok := x.Choose(hash)
-	if !ok {
-		return nil
-	}
-	return &Entry{Out: x.Tunnels[m].Ways[w].Port, MTU: x.Tunnels[m].Ways[w].InnerMTU, Header: x.Tunnels[m].Ways[w].Header}
+	return (*Entry)(unsafe.Add(r.lines, uintptr(w)*lineSize))
 }

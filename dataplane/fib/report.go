@@ -1,62 +1,19 @@
 package fib
 
-import (
-	"net/netip"
-
-	"github.com/eipgw/eipgw/encap"
-)
+import "net/netip"
 
 // Report says what became of each binding of a change set.
 type Report struct {
 	Programmed []netip.Prefix // in force, and at least one tunnel is resolved: frames are forwarded
 	Unresolved []netip.Prefix // in force, but no tunnel is resolved: kept, shown, not forwarded to
 	Removed    []netip.Prefix // was bound, is not any more
-	Refused    []Refusal      // bad: whatever was bound before stays in force
+	Refused    []Refusal      // whatever was bound before stays in force
 }
 
 // Refusal is a binding that cannot be, and why.
 type Refusal struct {
 	Prefix netip.Prefix
 	Err    error
-}
-
-// Explanation says what the table does with an address, and why.
-type Explanation struct {
-	Prefix  netip.Prefix  // the longest bound prefix that covers the address
-	Tunnels []TunnelState // in canonical order, see Seed
-}
-
-// Resolved says whether at least one tunnel is resolved.
-func (e Explanation) Resolved() bool {
-	for _, t := range e.Tunnels {
-		if t.Err == nil {
-			return true
-		}
-	}
-	return false
-}
-
-// TunnelState is a tunnel and what the underlay makes of it.
-type TunnelState struct {
-	Tunnel encap.Tunnel // canonical
-	Seed   uint32       // its seed in the group's rendezvous
-	Ways   []Way        // one entry each; none when unresolved
-	Err    error        // why it is unresolved; nil when it is resolved
-}
-
-// Way is one way to a tunnel's VTEP with the entry compiled for it.
-type Way struct {
-	Adjacency
-	InnerMTU uint16 // largest inner IP packet in bytes
-	Seed     uint32 // its seed among the tunnel's ways
-	Header   encap.Header
-}
-
-// BindingState is a binding in force.
-type BindingState struct {
-	Prefix   netip.Prefix
-	Tunnels  []encap.Tunnel // canonical, in canonical order; shared, not to be changed
-	Resolved int            // how many of them are resolved
 }
 
 // Stats counts what a table holds.
@@ -69,8 +26,8 @@ type Stats struct {
 	Groups            int // distinct sets of several tunnels
 	Entries           int // compiled ways
 	Readers           int
-	Retired           int           // blocks of memory that wait until readers have let go
-	Bytes             uint64        // in use, all regions
+	Retired           int           // blocks of memory that wait until readers have let go of them
+	Bytes             uint64        // in use, in all regions
 	Regions           []RegionStats // the same by region
 }
 
@@ -78,5 +35,25 @@ type Stats struct {
 type RegionStats struct {
 	Name      string
 	InUse     uint64 // held by the table's content
-	Committed uint64 // backed by the system at most
+	Committed uint64 // that the system has promised; it backs what has been written
+}
+
+func (r *region) stats(inUse uint64) RegionStats {
+	return RegionStats{Name: r.name, InUse: inUse, Committed: uint64(r.committed)}
+}
+
+// memory lists the regions.
+func (t *Table) memory() []RegionStats {
+	dir := uint64(0)
+	if t.long6.n > 0 {
+		dir = 4 << t.long6.depth
+	}
+	return []RegionStats{
+		t.ipv4.root.stats(t.ipv4.inUse()),
+		t.ipv6.root.stats(t.ipv6.inUse()),
+		t.long6.dir.stats(dir),
+		t.slots.words.stats(t.slots.inUse()),
+		t.lines.region.stats(t.lines.inUse()),
+		t.known4.pool.region.stats(t.known4.pool.inUse()),
+	}
 }

@@ -1,0 +1,22 @@
+package fib
+
+// arena is the memory of all that readers reach by line: nodes, hash pages,
+// entries and groups. Blocks that readers may hold go through the bin. The table's
+// writer owns it.
+type arena struct {
+	*pool
+	epochs  *epochs
+	bin     bin
+	packed  packed // scratch of repack
+	scratch runs   // scratch of tidy
+}
+
+// retireLine puts away a block that has been taken out of the table.
+func (a *arena) retireLine(line uint32) {
+	a.bin.add(retired{when: a.epochs.now.Load(), what: line})
+}
+
+// retireSlot puts away a slot that no prefix names any more.
+func (a *arena) retireSlot(v Value) {
+	a.bin.add(retired{when: a.epochs.now.Load(), what: uint32(v), slot: true})
+}
