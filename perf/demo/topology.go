@@ -36,9 +36,7 @@ var (
 	serviceAddr  = netip.MustParseAddr("10.255.0.1")
 	serviceAddr6 = netip.MustParseAddr("fd00:ff::1")
 	switchAAddr  = netip.MustParseAddr("10.0.1.1")
-	switchAAddr6 = netip.MustParseAddr("fd00:1::1")
 	switchBAddr  = netip.MustParseAddr("10.0.0.2")
-	switchBAddr6 = netip.MustParseAddr("fd00::2")
 	vr1Addr      = netip.MustParseAddr("10.0.1.11")
 	vr2Addr      = netip.MustParseAddr("10.0.2.12")
 )
@@ -104,5 +102,9 @@ func (n *network) routes() error {
 		n.switchB.Route(all4, lab.Via("10.0.0.1")), n.switchB.Route(all6, lab.Via("fd00::1")),
 		n.switchA.Route(netip.MustParsePrefix("10.0.2.0/24"), lab.Via("10.0.0.2")),
 		n.switchA.Route(netip.MustParsePrefix("fd00:2::/64"), lab.Via("fd00::2")),
+		n.switchB.Route(netip.MustParsePrefix("10.0.1.0/24"), lab.Via("10.0.0.1")),
+		// The gateway's service address is the next hop of IPv6 segments.
+		n.switchA.Route(netip.PrefixFrom(serviceAddr6, 128), lab.Via("fd00:1::2")),
+		n.switchB.Route(netip.PrefixFrom(serviceAddr6, 128), lab.Via("fd00::1")),
 	)
 }
