@@ -1,0 +1,243 @@
+package dataplane
+
+import (
+	"encoding/binary"
+	"math/bits"
+
+	"github.com/eipgw/eipgw/dataplane/fib"
+	"github.com/eipgw/eipgw/encap"
+)
+
+// EtherTypes.
+const (
+	typeIPv4 = 0x0800
+	typeVLAN = 0x8100 // 802.1Q
+	typeIPv6 = 0x86dd
+	typeQinQ = 0x88a8 // 802.1ad
+)
+
+// Header lengths in bytes.
+const (
+	etherLen = 14
+	vlanLen  = 4
+	ipv4Len  = 20
+	ipv6Len  = 40
+)
+
+// Protocol numbers, which are also IPv6 next header values.
+const (
+	protoHopByHop    = 0
+	protoTCP         = 6
+	protoUDP         = 17
+	protoRouting     = 43
+	protoFragment    = 44
+	protoAH          = 51
+	protoDestOptions = 60
+	protoSCTP        = 132
+	protoMobility    = 135
+	protoUDPLite     = 136
+	protoHIP         = 139
+	protoShim6       = 140
+)
+
+// MaxExtensionHeaders is how many IPv6 extension headers are stepped over in search
+// of ports. A chain that is longer is hashed without.
+const MaxExtensionHeaders = 8
+
+// classify parses every frame of a burst. A frame that holds a sound IP packet is
+// trimmed to it, gets its flow hash, and its destination is listed for lookup; any
+// other gets the Reason why not.
+func (fw *Forwarder) classify(b *Burst) {
+	fw.n4, fw.n6 = 0, 0
+	for i := range b.F[:b.N] {
+		f := &b.F[i]
+		f.Verdict, f.flags = Drop, 0
+		f.Reason = fw.link(f, i)
+	}
+}
+
+// link checks the link layer of frame i of the burst and goes on with the IP header.
+//
+//	0        6        12      14
+//	+--------+--------+-------+----- - -      destination, source, then up to two tags
+//	|  dst   |  src   | type  |               of 4 bytes: 0x8100 or 0x88a8 and TCI,
+//	+--------+--------+-------+----- - -      before the type
+func (fw *Forwarder) link(f *Frame, i int) Reason {
+	p := f.Bytes()
+	if len(p) < etherLen {
+		return ReasonShortFrame
+	}
+	dst := binary.BigEndian.Uint64(p) >> 16
+	if dst&groupBit != 0 {
+		return ReasonLinkBroadcast
+	}
+	if own := fw.port(f.In).mac; dst != own && own != 0 {
+		return ReasonNotForUs
+	}
+	etherType := binary.BigEndian.Uint16(p[12:])
+	l3 := etherLen
+	for tags := 0; etherType == typeVLAN || etherType == typeQinQ; tags++ {
+		if tags == 2 {
+			return ReasonEtherType
+		}
+		if len(p) < l3+vlanLen {
+			return ReasonShortFrame
+		}
+		etherType = binary.BigEndian.Uint16(p[l3+2:])
+		l3 += vlanLen
+	}
+	f.l3 = uint8(l3)
+	switch etherType {
+	case typeIPv4:
+		return fw.ipv4(f, p[l3:], i)
+	case typeIPv6:
+		return fw.ipv6(f, p[l3:], i)
+	}
+	return ReasonEtherType
+}
+
+// groupBit marks broadcast and multicast among MAC addresses held as numbers of 48
+// bits, first byte highest (IEEE 802 section 8.2.2).
+const groupBit = 1 << 40
+
+// macNumber is the address as such a number.
+func macNumber(m encap.MAC) uint64 {
+	return uint64(binary.BigEndian.Uint16(m[:]))<<32 | uint64(binary.BigEndian.Uint32(m[2:]))
+}
+
+// ipv4 checks an IPv4 header (RFC 1812 section 5.2.2); p is the frame from there on.
+//
+//	 0                   1                   2                   3
+//	+-------+-------+---------------+-------------------------------+
+//	|Version|  IHL  |      TOS      |         Total Length          |
+//	+-------+-------+---------------+-----+-------------------------+
+//	|        Identification         |Flags|     Fragment Offset     |
+//	+---------------+---------------+-----+-------------------------+
+//	| Time to Live  |   Protocol    |        Header Checksum        |
+//	+---------------+---------------+-------------------------------+
+//	|                        Source Address                         |
+//	+---------------------------------------------------------------+
+//	|                     Destination Address                       |
+//	+---------------------------------------------------------------+
+//	|                    Options, up to 40 bytes                    |
+func (fw *Forwarder) ipv4(f *Frame, p []byte, i int) Reason {
+	if len(p) < ipv4Len {
+		return ReasonShortFrame
+	}
+	header := ipv4Len
+	if p[0] != 0x45 {
+		if header = 4 * int(p[0]&0x0f); p[0]>>4 != 4 || header < ipv4Len {
+			return ReasonBadIPv4Header
+		}
+		if len(p) < header {
+			return ReasonShortFrame
+		}
+	}
+	total := int(binary.BigEndian.Uint16(p[2:]))
+	if total < header || total > len(p) {
+		return ReasonBadIPv4Header
+	}
+	if !soundChecksum(p[:header]) {
+		return ReasonBadIPv4Checksum
+	}
+
+	transport := uint64(p[9]) << 32
+	if binary.BigEndian.Uint16(p[6:])&0x3fff == 0 && hasPorts(p[9]) && header+4 <= total {
+		transport |= uint64(binary.BigEndian.Uint32(p[header:]))
+	}
+	addrs := binary.BigEndian.Uint64(p[12:])
+	f.hash = hash4(addrs, transport)
+	f.end = f.off + uint32(f.l3) + uint32(total) // Ethernet padding goes
+	f.flags = flagIP
+	fw.dst4[fw.n4&burstMask], fw.idx4[fw.n4&burstMask] = uint32(addrs), uint8(i)
+	fw.n4++
+	return ReasonNone
+}
+
+// soundChecksum verifies the checksum of an IPv4 header of 20 to 60 bytes, a multiple
+// of 4: all its words, the checksum among them, sum up to 0xffff in one's complement.
+// The order of the bytes does not matter to that (RFC 1071 section 2 B).
+func soundChecksum(h []byte) bool {
+	w := (*[ipv4Len]byte)(h)
+	sum, c := bits.Add64(binary.LittleEndian.Uint64(w[0:]), binary.LittleEndian.Uint64(w[8:]), 0)
+	sum, c = bits.Add64(sum, uint64(binary.LittleEndian.Uint32(w[16:])), c)
+	for o := h[ipv4Len:]; len(o) >= 4; o = o[4:] {
+		sum, c = bits.Add64(sum, uint64(binary.LittleEndian.Uint32(o)), c)
+	}
+	sum = sum>>32 + sum&0xffffffff + c
+	sum = sum>>16&0xffff + sum&0xffff + sum>>32
+	return sum>>16+sum&0xffff == 0xffff
+}
+
+// ipv6 checks an IPv6 header (RFC 8200 section 3); p is the frame from there on.
+//
+//	+-------+---------------+---------------------------------------+
+//	|Version| Traffic Class |              Flow Label               |
+//	+-------+---------------+-------+---------------+---------------+
+//	|        Payload Length         |  Next Header  |   Hop Limit   |
+//	+-------------------------------+---------------+---------------+
+//	|                    Source Address, 16 bytes                   |
+//	+---------------------------------------------------------------+
+//	|                 Destination Address, 16 bytes                 |
+//	+---------------------------------------------------------------+
+func (fw *Forwarder) ipv6(f *Frame, p []byte, i int) Reason {
+	if len(p) < ipv6Len {
+		return ReasonShortFrame
+	}
+	payload, next := int(binary.BigEndian.Uint16(p[4:])), p[6]
+	if p[0]>>4 != 6 || ipv6Len+payload > len(p) {
+		return ReasonBadIPv6Header
+	}
+	if payload == 0 && next == protoHopByHop {
+		return ReasonBadIPv6Header // a jumbogram (RFC 2675 section 3)
+	}
+	src := fib.Addr6{Hi: binary.BigEndian.Uint64(p[8:]), Lo: binary.BigEndian.Uint64(p[16:])}
+	dst := fib.Addr6{Hi: binary.BigEndian.Uint64(p[24:]), Lo: binary.BigEndian.Uint64(p[32:])}
+	body := p[ipv6Len : ipv6Len+payload]
+	if !hasPorts(next) {
+		next, body = skipExtensions(next, body)
+	}
+	transport := uint64(next) << 32
+	if hasPorts(next) && len(body) >= 4 {
+		transport |= uint64(binary.BigEndian.Uint32(body))
+	}
+	f.hash = hash6(src, dst, transport)
+	f.end = f.off + uint32(f.l3) + ipv6Len + uint32(payload) // Ethernet padding goes
+	f.flags = flagIP | flagIPv6
+	fw.dst6[fw.n6&burstMask], fw.idx6[fw.n6&burstMask] = dst, uint8(i)
+	fw.n6++
+	return ReasonNone
+}
+
+// skipExtensions steps over IPv6 extension headers (RFC 8200 section 4) and returns
+// the number of the header that it stopped at and the bytes from there on. A fragment
+// header ends the walk: the ports of a fragment do not count.
+func skipExtensions(next uint8, b []byte) (uint8, []byte) {
+	for range MaxExtensionHeaders {
+		var n int
+		switch next {
+		case protoHopByHop, protoRouting, protoDestOptions, protoMobility, protoHIP, protoShim6:
+			if len(b) < 2 {
+				return next, nil
+			}
+			n = 8 + 8*int(b[1])
+		case protoAH:
+			if len(b) < 2 {
+				return next, nil
+			}
+			n = 8 + 4*int(b[1]) // RFC 4302 section 2.2
+		default:
+			return next, b
+		}
+		if len(b) < n {
+			return next, nil
+		}
+		next, b = b[0], b[n:]
+	}
+	return next, b
+}
+
+// hasPorts says whether the protocol's header opens with source and destination port.
+func hasPorts(proto uint8) bool {
+	return proto == protoTCP || proto == protoUDP || proto == protoSCTP || proto == protoUDPLite
+}

@@ -1,0 +1,36 @@
+// Package dataplane moves frames: from a port, through the forwarder, to a port. It
+// knows nothing of sockets, files or BGP; it depends on the standard library, on
+// package fib for what is bound to where, and on package encap for header bytes.
+//
+// One packet, five hops:
+//
+//	Port.Rx ──► classify ──► rewrite ──► Port.Tx ──► Port.Release
+//	 burst      parse,        TTL, MTU,   per port    buffers go
+//	 of frames  lookup all    headers     of a way    back
+//
+// Worker.Run makes the round over its ports again and again. Forwarder.Process is
+// the two hops in the middle, on bytes alone: run, replay and benchmark are the same
+// forwarder between other ports. There are no stage objects; the order of the steps
+// is their meaning. Frames go in bursts, because one burst's cache misses overlap.
+//
+// A frame borrows its port's buffer, from Rx until Release. It is never copied on the
+// way: the tunnel header goes into the room in front of it.
+//
+// Every frame ends in exactly one counter: a port took it, or it was dropped for one
+// Reason. The packet path returns Verdict and Reason, never an error; it does not log,
+// allocate, block or read the clock.
+//
+// Files, in the order of a packet's way:
+//
+//	port.go          Port, and what else a port may be able to do
+//	frame.go         Frame, Burst
+//	worker.go        Worker: one queue of every port, one goroutine
+//	forward.go       Forwarder: Process, and the second half of it
+//	classify.go      the first half: Ethernet, IPv4, IPv6
+//	flow.go          FlowHash4, FlowHash6
+//	respond.go       which Reason calls for which ICMP error, and the seam for them
+//	verdict.go       Verdict; Reason: the list of all drops
+//	stats.go         counters, and how others read them
+//	idle.go          what a worker does without frames
+//	thread_linux.go  pinning, sleeping, polling
+package dataplane

@@ -1,0 +1,170 @@
+package dataplane
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/eipgw/eipgw/dataplane/fib"
+	"github.com/eipgw/eipgw/encap"
+)
+
+// burstMask makes an index below BurstSize that the compiler believes.
+const burstMask = BurstSize - 1
+
+const (
+	_ = -uint(BurstSize & burstMask) // BurstSize is a power of two ...
+	_ = uint(256 - BurstSize)        // ... and a frame's number fits a byte
+)
+
+// ForwarderConfig is what a forwarder works with.
+type ForwarderConfig struct {
+	Reader    *fib.Reader // the worker's own
+	Ports     []PortInfo  // the ports that frames come from and leave by
+	Responder Responder   // nil: nothing is answered
+}
+
+// Forwarder decides what happens to frames and puts tunnel headers on them. It has
+// no I/O and does not change but for its scratch memory, which is why each worker
+// has its own.
+type Forwarder struct {
+	reader    *fib.Reader
+	responder Responder
+	ports     []portView // by PortID
+
+	// What one burst is looked up by: the destinations of its IPv4 packets, n4 of
+	// them, the number of the frame that each came from, and what was found.
+	n4, n6     int
+	idx4, idx6 [BurstSize]uint8
+	dst4       [BurstSize]uint32
+	dst6       [BurstSize]fib.Addr6
+	val4, val6 [BurstSize]fib.Value
+}
+
+// portView is what the forwarder knows of a port. Its zero value is a port that the
+// worker does not have.
+type portView struct {
+	mac uint64 // its address as a number, 0: frames for any station are for us
+	mtu int    // largest IP packet that it sends; 0: no such port
+}
+
+// NewForwarder makes a forwarder. It panics when two ports share an ID or a port has
+// no MTU: the worker checks its ports before.
+func NewForwarder(c ForwarderConfig) *Forwarder {
+	fw := &Forwarder{reader: c.Reader, responder: c.Responder}
+	for _, p := range c.Ports {
+		for len(fw.ports) <= int(p.ID) {
+			fw.ports = append(fw.ports, portView{})
+		}
+		if p.MTU <= 0 || fw.ports[p.ID].mtu != 0 {
+			panic(fmt.Sprintf("dataplane: port %d (%s): ID is used twice or MTU %d is not positive", p.ID, p.Name, p.MTU))
+		}
+		fw.ports[p.ID] = portView{mac: macNumber(p.MAC), mtu: p.MTU}
+	}
+	return fw
+}
+
+// port is what is known of a port, nothing when it is not the worker's.
+func (fw *Forwarder) port(id fib.PortID) portView {
+	if int(id) < len(fw.ports) {
+		return fw.ports[id]
+	}
+	return portView{}
+}
+
+// Process decides about every frame of a burst. Afterwards each has a Verdict: those
+// with Forward are encapsulated and have Out, those with Drop have a Reason.
+//
+// It makes four passes, so that the cache misses of many frames overlap: parse all,
+// look all destinations up, find and check all entries, write all headers. Nothing of
+// a frame is changed before the third pass has let it through. The burst is one epoch
+// of the table: it sees every binding as it was or as it is, and no entry is used
+// after End.
+func (fw *Forwarder) Process(b *Burst) {
+	fw.classify(b)
+	if fw.n4+fw.n6 > 0 {
+		fw.reader.Begin()
+		fw.reader.Lookup4(fw.dst4[:fw.n4], fw.val4[:])
+		fw.reader.Lookup6(fw.dst6[:fw.n6], fw.val6[:])
+		fw.rewrite(b)
+		fw.reader.End()
+	}
+	if fw.responder != nil {
+		fw.respond(b)
+	}
+}
+
+// rewrite makes the third and the fourth pass. The entries are on the stack: they
+// are off-heap memory that may be unmapped later, so no pointer to them stays.
+func (fw *Forwarder) rewrite(b *Burst) {
+	var entries [BurstSize]*fib.Entry
+	for j, i := range fw.idx4[:fw.n4] {
+		f := &b.F[i&burstMask]
+		if ttl := f.Packet()[8]; ttl > 1 || fw.val4[j] == 0 {
+			entries[i&burstMask], f.Reason = fw.decide(f, fw.val4[j])
+		} else {
+			f.Reason = ReasonTTLExpired
+		}
+	}
+	for j, i := range fw.idx6[:fw.n6] {
+		f := &b.F[i&burstMask]
+		if hops := f.Packet()[7]; hops > 1 || fw.val6[j] == 0 {
+			entries[i&burstMask], f.Reason = fw.decide(f, fw.val6[j])
+		} else {
+			f.Reason = ReasonHopLimitExpired
+		}
+	}
+	for i := range b.F[:b.N] {
+		if e := entries[i&burstMask]; e != nil {
+			encapsulate(&b.F[i&burstMask], e)
+		}
+	}
+}
+
+// decide finds the entry of a frame's flow and checks that the frame can take it. It
+// returns nil and the Reason when it cannot.
+func (fw *Forwarder) decide(f *Frame, v fib.Value) (*fib.Entry, Reason) {
+	if v == 0 {
+		return nil, ReasonNoBinding
+	}
+	e := fw.reader.Entry(v, f.hash)
+	if e == nil {
+		return nil, ReasonUnresolvedVTEP
+	}
+	out := fw.port(e.Out)
+	if out.mtu == 0 {
+		return nil, ReasonNoPort
+	}
+	start := f.off + uint32(f.l3)
+	if room := min(int(e.MTU), out.mtu-e.Header.Overhead()); int(f.end-start) > room {
+		f.mtu = uint16(max(room, 0))
+		return nil, ReasonPacketTooBig
+	}
+	if int(start) < e.Header.Len() {
+		return nil, ReasonNoHeadroom
+	}
+	f.Out = e.Out
+	return e, ReasonNone
+}
+
+// encapsulate sends a frame on its way: TTL or hop limit goes down by one, what was
+// received in front of the IP packet is taken off, VLAN tags included, and the tunnel
+// header put on. decide has made sure of the room.
+func encapsulate(f *Frame, e *fib.Entry) {
+	start := f.off + uint32(f.l3)
+	p := f.buf[start:f.end]
+	in := encap.Inner{Hash: f.hash}
+	if f.flags&flagIPv6 == 0 {
+		h := (*[ipv4Len]byte)(p)
+		h[8]-- // RFC 1812 section 5.3.1
+		binary.BigEndian.PutUint16(h[10:], encap.DecrementTTL(binary.BigEndian.Uint16(h[10:])))
+		in.TOS = h[1]
+	} else {
+		h := (*[ipv6Len]byte)(p)
+		h[7]-- // RFC 8200 section 3
+		in.TOS, in.IPv6 = uint8(binary.BigEndian.Uint16(h[:])>>4), true
+	}
+	f.off = start - uint32(e.Header.Len())
+	f.flags = 0
+	e.Header.Apply(f.buf[f.off:f.end], in)
+	f.Verdict = Forward
+}

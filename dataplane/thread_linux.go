@@ -1,0 +1,89 @@
+package dataplane
+
+import (
+	"fmt"
+	"runtime"
+	"syscall"
+	"time"
+	"unsafe"
+)
+
+// cpuMask is a set of CPUs as the kernel takes it, for up to 8192 of them.
+type cpuMask [128]uint64
+
+// pinThread binds the calling goroutine to a thread and the thread to a CPU, until
+// undo is called.
+//
+// Affinity belongs to threads, so there is no pinning without LockOSThread, and that
+// has a price: the runtime preempts every goroutine that has run for 10 ms, and a
+// locked one then hands its P to another thread, sleeps, and waits for a thread that
+// finds it in the run queue and hands a P back. That is two futex wake-ups, tens of
+// microseconds, a hundred times a second, as long as another thread of the process
+// finds a CPU to do its half on. So only the worker's thread is restricted to a CPU,
+// never the others, which may use whatever is free; GOMAXPROCS should exceed the
+// number of workers; and what is CPU-bound in the control plane must not be so on
+// every P. A worker that is not pinned is not locked either, and is picked up again
+// by its own thread within a microsecond; but it moves between CPUs, and its thread
+// runs others' goroutines in between.
+//
+// The thread's timer slack is set to a microsecond, since pauses of a microsecond
+// would else take 50.
+func pinThread(cpu int) (undo func(), err error) {
+	var old, want cpuMask
+	if cpu < 0 || cpu >= len(want)*64 {
+		return nil, fmt.Errorf("CPU %d: expected 0 to %d", cpu, len(want)*64-1)
+	}
+	runtime.LockOSThread()
+	if _, _, e := affinity(syscall.SYS_SCHED_GETAFFINITY, &old); e != 0 {
+		runtime.UnlockOSThread()
+		return nil, fmt.Errorf("reading the CPU affinity: %w", e)
+	}
+	want[cpu/64] = 1 << (cpu % 64)
+	if _, _, e := affinity(syscall.SYS_SCHED_SETAFFINITY, &want); e != 0 {
+		runtime.UnlockOSThread()
+		return nil, fmt.Errorf("pinning to CPU %d, which may be missing, offline or outside this process's cpuset: %w", cpu, e)
+	}
+	setTimerSlack(time.Microsecond)
+	return func() {
+		setTimerSlack(0)
+		if _, _, e := affinity(syscall.SYS_SCHED_SETAFFINITY, &old); e == 0 {
+			runtime.UnlockOSThread() // else the thread ends with its goroutine
+		}
+	}, nil
+}
+
+// affinity gets or sets the calling thread's CPUs.
+func affinity(call uintptr, m *cpuMask) (uintptr, uintptr, syscall.Errno) {
+	return syscall.RawSyscall(call, 0, unsafe.Sizeof(*m), uintptr(unsafe.Pointer(m)))
+}
+
+// setTimerSlack sets by how much the kernel may delay the calling thread's timers; 0
+// is its default. It cannot fail.
+func setTimerSlack(d time.Duration) {
+	const prSetTimerSlack = 29
+	syscall.RawSyscall(syscall.SYS_PRCTL, prSetTimerSlack, uintptr(d), 0)
+}
+
+// sleep blocks the thread: the runtime's own timers are too coarse for microseconds.
+// A signal may end it early.
+func sleep(d time.Duration) {
+	ts := syscall.NsecToTimespec(int64(d))
+	_ = syscall.Nanosleep(&ts, nil)
+}
+
+// pollFD is struct pollfd.
+type pollFD struct {
+	fd      int32
+	events  int16
+	revents int16
+}
+
+const pollIn = 1
+
+// pollAny waits until one of the descriptors is readable or in error, for at most d.
+// Negative descriptors are never ready. A signal may end it early.
+func pollAny(fds []pollFD, d time.Duration) {
+	ts := syscall.NsecToTimespec(int64(d))
+	_, _, _ = syscall.Syscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(unsafe.SliceData(fds))),
+		uintptr(len(fds)), uintptr(unsafe.Pointer(&ts)), 0, 0, 0)
+}

@@ -1,0 +1,265 @@
+package dataplane
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"github.com/eipgw/eipgw/dataplane/fib"
+)
+
+// WorkerConfig is what a worker works with. Ports and Reader stay the caller's to
+// close, once Run has returned.
+type WorkerConfig struct {
+	Name      string      // in errors and statistics; "" is "worker"
+	Ports     []Port      // one queue of every port; frames leave by these only
+	Reader    *fib.Reader // this worker's alone
+	CPU       int         // to pin to; -1: none. Mind the zero value
+	Idle      IdleMode
+	Responder Responder // nil: nothing is answered
+}
+
+// Worker moves frames from ports to ports, on one goroutine: Run. Snapshot and
+// LastPoll may be called from any other.
+type Worker struct {
+	name  string
+	cpu   int
+	fw    *Forwarder
+	pacer *pacer
+	ports []*workerPort
+	byID  []*workerPort // by PortID
+	tally tally
+
+	beat   atomic.Int64 // when Run was last seen polling, Unix ns
+	ran    atomic.Bool
+	shared counters
+}
+
+// workerPort is a port and what the worker keeps beside it.
+type workerPort struct {
+	Port
+	id    fib.PortID
+	burst Burst
+	out   [BurstSize]*Frame // frames of one burst that leave by this port
+	n     int               // how many
+	ended bool              // Rx has said io.EOF
+	rxErr error             // what Rx said last
+	count *PortCounters     // in the tally
+
+	// Shared with Snapshot. The worker alone writes.
+	info     PortInfo
+	failures atomic.Uint64
+	err      atomic.Pointer[error]
+}
+
+// beatRounds is how many rounds go by between two looks at the clock.
+const beatRounds = 64
+
+// NewWorker makes a worker. It fails when the ports do not fit together.
+func NewWorker(c WorkerConfig) (*Worker, error) {
+	if c.Name == "" {
+		c.Name = "worker"
+	}
+	fail := func(format string, args ...any) (*Worker, error) {
+		return nil, fmt.Errorf("dataplane: %s: "+format, append([]any{c.Name}, args...)...)
+	}
+	if c.Reader == nil || len(c.Ports) == 0 {
+		return fail("expected a table reader and at least one port")
+	}
+	w := &Worker{name: c.Name, cpu: c.CPU, pacer: newPacer(c.Idle, c.Ports)}
+	w.tally.ports = make([]PortCounters, len(c.Ports))
+	w.shared.ports = make([]portCells, len(c.Ports))
+	var infos []PortInfo
+	for i, port := range c.Ports {
+		info := port.Info()
+		for len(w.byID) <= int(info.ID) {
+			w.byID = append(w.byID, nil)
+		}
+		switch other := w.byID[info.ID]; {
+		case other != nil:
+			return fail("ports %s and %s have the same ID %d", other.info.Name, info.Name, info.ID)
+		case info.MTU <= 0:
+			return fail("port %s: MTU %d: expected a positive number of bytes", info.Name, info.MTU)
+		}
+		p := &workerPort{Port: port, id: info.ID, info: info, count: &w.tally.ports[i]}
+		w.ports, w.byID[info.ID] = append(w.ports, p), p
+		infos = append(infos, info)
+	}
+	w.fw = NewForwarder(ForwarderConfig{Reader: c.Reader, Ports: infos, Responder: c.Responder})
+	return w, nil
+}
+
+// Run polls the ports until ctx is done or every port has come to its end (io.EOF);
+// either way it sends what it has taken and returns nil. A port that fails is polled
+// on and does not end Run; Snapshot shows it. Run blocks its goroutine and, with a CPU
+// given, its thread. It can be called once.
+func (w *Worker) Run(ctx context.Context) error {
+	if w.ran.Swap(true) {
+		return fmt.Errorf("dataplane: %s: a worker runs once", w.name)
+	}
+	if w.cpu >= 0 {
+		undo, err := pinThread(w.cpu)
+		if err != nil {
+			return fmt.Errorf("dataplane: %s: %w", w.name, err)
+		}
+		defer undo()
+	}
+	stop := ctx.Done()
+	for round := 0; ; round++ {
+		select {
+		case <-stop:
+			return nil
+		default:
+		}
+		if round%beatRounds == 0 {
+			w.heartbeat()
+		}
+		switch moved, ended := w.round(); {
+		case ended:
+			return nil
+		case moved:
+			w.pacer.worked()
+		case w.pacer.idle():
+			w.tally.sleeps++
+			w.shared.sleeps.Store(w.tally.sleeps)
+			w.heartbeat()
+		}
+	}
+}
+
+func (w *Worker) heartbeat() {
+	w.beat.Store(now().UnixNano())
+}
+
+// round polls every port once and leaves no frame behind. It says whether any frame
+// moved, and whether no port will ever receive again.
+func (w *Worker) round() (moved, ended bool) {
+	ended = true
+	for _, p := range w.ports {
+		if p.ended {
+			continue
+		}
+		n, err := p.Rx(&p.burst)
+		if p.rxErr = err; err != nil && errors.Is(err, io.EOF) {
+			w.end(p)
+			continue
+		}
+		ended = false
+		if n > 0 {
+			moved = true
+			w.forward(p)
+		}
+	}
+	for _, p := range w.ports {
+		err := p.Flush()
+		if p.rxErr != nil {
+			err = p.rxErr
+		}
+		p.note(err)
+	}
+	for _, p := range w.ports {
+		if p.burst.N > 0 {
+			p.Release(&p.burst)
+		}
+	}
+	if moved {
+		w.tally.bursts++
+		w.shared.publish(&w.tally)
+	}
+	return moved, ended
+}
+
+// end notes that a port has nothing more to receive. It may still send.
+func (w *Worker) end(p *workerPort) {
+	p.ended, p.rxErr = true, nil
+	var left []Port
+	for _, q := range w.ports {
+		if !q.ended {
+			left = append(left, q.Port)
+		}
+	}
+	w.pacer.use(left)
+}
+
+// note keeps why the port fails, nil when it does not.
+func (p *workerPort) note(err error) {
+	if failing := p.err.Load() != nil; failing == (err != nil) {
+		return
+	}
+	if err == nil {
+		p.err.Store(nil)
+		return
+	}
+	kept := err // so that only this way allocates
+	p.err.Store(&kept)
+	p.failures.Add(1)
+}
+
+// forward decides about the burst that the port has received, and sends what is to
+// be sent, in the order in which it came.
+func (w *Worker) forward(p *workerPort) {
+	b := &p.burst
+	w.fw.Process(b)
+	p.count.RxPackets += uint64(b.N)
+	for i := range b.F[:b.N] {
+		f := &b.F[i]
+		p.count.RxBytes += uint64(f.received)
+		if f.Verdict == Drop {
+			w.tally.drop(f.Reason, f.Received())
+			continue
+		}
+		q := w.byID[f.Out]
+		q.out[q.n&burstMask] = f
+		q.n++
+	}
+	for _, q := range w.ports {
+		if q.n > 0 {
+			w.send(q)
+		}
+	}
+}
+
+// send gives a port its frames. Those that it does not take are dropped: waiting for
+// one port would hold up the others.
+func (w *Worker) send(q *workerPort) {
+	frames := q.out[:q.n]
+	q.n = 0
+	took := q.Tx(frames)
+	for _, f := range frames[:took] {
+		q.count.TxBytes += uint64(f.Len())
+	}
+	q.count.TxPackets += uint64(took)
+	for _, f := range frames[took:] {
+		f.Verdict, f.Reason = Drop, ReasonTxFull
+		if q.rxErr != nil {
+			f.Reason = ReasonPortDown
+		}
+		w.tally.drop(f.Reason, f.Received())
+	}
+}
+
+// Snapshot is what the worker has done so far.
+func (w *Worker) Snapshot() WorkerStats {
+	s := WorkerStats{Name: w.name, CPU: w.cpu, Ports: make([]PortStats, len(w.ports)), LastPoll: w.LastPoll()}
+	for i, p := range w.ports {
+		s.Ports[i] = PortStats{Info: p.info, Failures: p.failures.Load()}
+		if err := p.err.Load(); err != nil {
+			s.Ports[i].Err = *err
+		}
+	}
+	w.shared.read(&s)
+	return s
+}
+
+// LastPoll is when Run was last seen polling; zero before it runs. While it runs it is
+// at most some tens of milliseconds ago: a worker that is later hangs, in a port or
+// for want of a CPU.
+func (w *Worker) LastPoll() time.Time {
+	if ns := w.beat.Load(); ns != 0 {
+		return time.Unix(0, ns)
+	}
+	return time.Time{}
+}
