@@ -1,7 +1,9 @@
 package underlay_test
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
 	"net/netip"
 	"sync"
 	"testing"
@@ -114,6 +116,33 @@ func (r *runner) changesOf(vtep string) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.changes[ip(vtep)]
+}
+
+// callCount is how often OnChange was called.
+func (r *runner) callCount() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.calls
+}
+
+// logBuffer keeps what is logged.
+type logBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *logBuffer) logger() *slog.Logger { return slog.New(slog.NewTextHandler(b, nil)) }
+
+func (b *logBuffer) contains(s string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return contains(b.buf.String(), s)
 }
 
 // status is that of one VTEP.

@@ -78,6 +78,8 @@ type loop struct {
 	ask   map[*vtep]struct{} // whose route has to be asked for
 	check map[*vtep]struct{} // whose ways have to be worked out again
 
+	sources map[neighborKey]netip.Addr // found in this round of asking, by next hop
+
 	syncAt  time.Time // links and neighbors are to be read; zero: they are known
 	askAt   time.Time // not before this, after the kernel did not answer
 	askAll  schedule
@@ -92,13 +94,15 @@ func newLoop(u *Underlay) *loop {
 			ports:     map[int]Port{},
 			neighbors: map[neighborKey]neighbor{},
 		},
-		u:      u,
-		k:      u.kernel,
-		vteps:  map[netip.Addr]*vtep{},
-		hops:   map[neighborKey]*hop{},
-		ask:    map[*vtep]struct{}{},
-		check:  map[*vtep]struct{}{},
-		syncAt: time.Now(),
+		u:     u,
+		k:     u.kernel,
+		vteps: map[netip.Addr]*vtep{},
+		hops:  map[neighborKey]*hop{},
+		ask:   map[*vtep]struct{}{},
+		check: map[*vtep]struct{}{},
+
+		sources: map[neighborKey]netip.Addr{},
+		syncAt:  time.Now(),
 	}
 }
 

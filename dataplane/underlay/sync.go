@@ -178,6 +178,7 @@ func (l *loop) askRoutes(now time.Time) {
 }
 
 func (l *loop) askEach() error {
+	clear(l.sources)
 	from4, err := l.lookupSource(l.cfg.Source4)
 	if err != nil {
 		return err
@@ -232,16 +233,36 @@ func (l *loop) paths(dst, from netip.Addr) ([]path, error) {
 	for _, h := range r.hops {
 		p := l.path(dst, r, h)
 		if p.err == nil && !p.local.IsValid() {
-			if p.local, err = l.k.source(dst, p.hop.index); errors.Is(err, errNoAnswer) {
+			if err := l.findSource(&p, dst, h); err != nil {
 				return nil, err
-			}
-			if !p.local.IsValid() {
-				p.err = fmt.Errorf("the kernel has no source address for %s", p.iface)
 			}
 		}
 		paths = append(paths, p)
 	}
 	return paths, nil
+}
+
+// findSource has the kernel choose a path's local address. With IPv4 the choice follows
+// from the next hop; it is asked for once a round, not once a VTEP.
+func (l *loop) findSource(p *path, dst netip.Addr, h nexthop) error {
+	perHop := dst.Is4() && h.gateway.IsValid()
+	if perHop {
+		p.local = l.sources[p.hop]
+	}
+	if !p.local.IsValid() {
+		var err error
+		if p.local, err = l.k.source(dst, p.hop.index); errors.Is(err, errNoAnswer) {
+			return err
+		}
+	}
+	if !p.local.IsValid() {
+		p.err = fmt.Errorf("the kernel has no source address for %s", p.iface)
+		return nil
+	}
+	if perHop {
+		l.sources[p.hop] = p.local
+	}
+	return nil
 }
 
 // setPaths replaces the paths of a VTEP and with them its use of hops.
