@@ -107,9 +107,10 @@ func (t *table[K]) group(head uint32, best *attrs, equals int) choice {
 }
 
 // contested says whether several sources have accepted claims on the prefix that
-// name different tunnels.
+// do not all name the same tunnel. Then two of them name different ones.
 func (t *table[K]) contested(head uint32) bool {
 	var first *attrs
+	sources, tunnels := false, false // more than one
 	for p := head; p != 0; p = t.paths.at(p).next {
 		at := t.paths.at(p)
 		if at.reason != RefuseNone {
@@ -118,9 +119,9 @@ func (t *table[K]) contested(head uint32) bool {
 		a := t.r.slots[at.attr]
 		if first == nil {
 			first = a
-		} else if a.src != first.src && a.tunnel != first.tunnel {
-			return true
 		}
+		sources = sources || a.src != first.src
+		tunnels = tunnels || a.tunnel != first.tunnel
 	}
-	return false
+	return sources && tunnels
 }

@@ -46,7 +46,7 @@ func (t *table[K]) leave(p *path, src *source) {
 // rejudge judges every path of one prefix again.
 func (t *table[K]) rejudge(i uint32) {
 	n := t.trie.nodes.at(i)
-	if t.r.judging.ranks && n.head != 0 && t.paths.at(n.head).next != 0 {
+	if t.r.judging.ranks && n.flags&flagProgrammed != 0 {
 		t.force(i)
 	}
 	for p := n.head; p != 0; p = t.paths.at(p).next {

@@ -84,6 +84,7 @@ func (r *RIB) reconcile(now time.Time) (wake time.Time) {
 		r.segments.announced(set, now)
 		r.sent = set
 		r.mu.Unlock()
+		wake = earlier(wake, r.serve(now)) // what was withdrawn lingers from now on
 	}
 }
 
@@ -153,9 +154,13 @@ func (r *RIB) due(now time.Time) (set []Segment, changed bool, wake time.Time) {
 	return set, !slices.EqualFunc(set, r.sent, Segment.equal), wake
 }
 
-// ready says whether frames for the segment are redirected, and so its bindings
-// programmed.
+// ready says whether frames for the segment are redirected and its bindings
+// programmed. Being redirected alone does not tell: the segment may be wanted again
+// after its bindings have gone and before the filter was narrowed.
 func (r *RIB) ready(p netip.Prefix) bool {
+	if r.judging.active || !r.retryAt.IsZero() {
+		return false
+	}
 	_, found := slices.BinarySearchFunc(r.filtered, p, netip.Prefix.Compare)
 	return found
 }

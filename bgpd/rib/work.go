@@ -64,13 +64,7 @@ func (r *RIB) work(now time.Time) (more bool) {
 func (r *RIB) applyTaken(t taken) {
 	r.slots = t.slots
 	for _, src := range t.voided {
-		src.syncedAt = time.Time{}
-		src.notHeld = 0
-		r.t4.doom(src)
-		r.t6.doom(src)
-		if !slices.Contains(r.dooming, src) {
-			r.dooming = append(r.dooming, src)
-		}
+		r.doom(src)
 	}
 	for ops := t.ops; len(ops) > 0; {
 		n := 1
@@ -94,25 +88,39 @@ func (r *RIB) applyQueued(k prefixKey) {
 	r.applyTaken(t)
 }
 
-// reap takes out paths of sources that became void, up to a batch of them.
+// doom notes that everything src has claimed so far is void.
+func (r *RIB) doom(src *source) {
+	src.syncedAt = time.Time{}
+	src.notHeld = 0
+	r.t4.doom(src)
+	r.t6.doom(src)
+	if !slices.Contains(r.dooming, src) {
+		r.dooming = append(r.dooming, src)
+	}
+}
+
+// reap takes out paths of sources that became void, up to a batch of them. While it
+// does, further sources may become void.
 func (r *RIB) reap() {
-	left := batchPrefixes
-	r.dooming = slices.DeleteFunc(r.dooming, func(src *source) bool {
+	todo, left := r.dooming, batchPrefixes
+	r.dooming = nil
+	for _, src := range todo {
 		if left > 0 {
 			left -= r.t4.reap(src, left)
 		}
 		if left > 0 {
 			left -= r.t6.reap(src, left)
 		}
-		if src.rings[0].doomed != 0 || src.rings[1].doomed != 0 {
-			return false
-		}
-		if src.gone && src.paths == 0 {
+		switch {
+		case src.rings[0].doomed != 0 || src.rings[1].doomed != 0:
+			if !slices.Contains(r.dooming, src) {
+				r.dooming = append(r.dooming, src)
+			}
+		case src.gone && src.paths == 0:
 			r.t4.forget(src)
 			r.t6.forget(src)
 		}
-		return true
-	})
+	}
 }
 
 // promote accepts claims of sources that have room again.
