@@ -2,39 +2,223 @@ package bgpd
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"time"
 
+	api "github.com/osrg/gobgp/v3/api"
+	"github.com/osrg/gobgp/v3/pkg/server"
+
+	"github.com/eipgw/eipgw/bgpd/path"
 	"github.com/eipgw/eipgw/bgpd/rib"
 )
 
-// Speaker is the gateway's BGP. New makes one, Run drives it.
+// Speaker is the gateway's BGP. New makes one, Run drives it, once; the other
+// methods may be called from any goroutine, before and while Run runs.
+//
+// GoBGP's calls take no context and wait for its one loop. So only the goroutine of
+// Run makes them, and nobody holds a lock meanwhile.
 type Speaker struct {
-	cfg Config
+	log      *slog.Logger
+	updates  func(rib.Update) // called under out
+	onSource func(Source)     // called under out
+
+	lib    *server.BgpServer            // set by Run before it starts anything
+	conv   path.Converter               // of GoBGP's watching goroutine
+	told   map[netip.Prefix]rib.Segment // of the goroutine of Run: what GoBGP announces
+	ops    chan func()                  // work for the goroutine of Run
+	wakeup chan struct{}                // there is something in todo
+	done   chan struct{}                // closed when Run takes no more work
+
+	mu         sync.Mutex // guards what follows; never held across calls of GoBGP or callbacks
+	phase      phase
+	cfg        Config // with defaults; its neighbors are replaced as a whole, never changed
+	want       []rib.Segment
+	sessions   map[netip.Addr]*session
+	ranges     map[netip.Prefix]tally // of sessions that are gone
+	todo       todo
+	counted    time.Time         // when received and accepted were read
+	advertised map[Family]uint64 // segments that GoBGP announces
+
+	out     sync.Mutex // serialises updates and onSource; taken before mu, if both
+	stopped bool       // guarded by out: nothing goes out any more
+}
+
+type phase uint8
+
+const (
+	phaseNew phase = iota
+	phaseRunning
+	phaseDone
+)
+
+// todo is work for the goroutine of Run that others have found.
+type todo struct {
+	inspect  map[netip.Addr]bool      // came up: ask what was negotiated
+	revive   map[netip.Addr]time.Time // went down: free it of GoBGP's own waiting, then
+	announce bool                     // want has changed
+	retry    time.Time                // announcing failed: again then
 }
 
 // New checks the configuration; nothing is opened before Run.
 func New(cfg Config) (*Speaker, error) {
-	return &Speaker{cfg: cfg}, nil
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Speaker{
+		log: cfg.Log, updates: cfg.Updates, onSource: cfg.OnSource,
+		told:     make(map[netip.Prefix]rib.Segment),
+		ops:      make(chan func()),
+		wakeup:   make(chan struct{}, 1),
+		done:     make(chan struct{}),
+		cfg:      cfg,
+		sessions: make(map[netip.Addr]*session),
+		ranges:   make(map[netip.Prefix]tally),
+		todo:     todo{inspect: make(map[netip.Addr]bool), revive: make(map[netip.Addr]time.Time)},
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.updates == nil {
+		s.updates = func(rib.Update) {}
+	}
+	if s.onSource == nil {
+		s.onSource = func(Source) {}
+	}
+	return s, nil
 }
 
 // Run opens the listeners, brings the sessions up and serves until ctx is done;
 // then it ends them, within Config.CloseWait, and returns nil. What was announced
 // is gone with the sessions: to withdraw first, Announce nothing and wait before
 // ending ctx.
+//
+// Two goroutines outlive it, because GoBGP has no end: its Serve loop, and if the
+// sessions did not end in time the call that waits for them.
 func (s *Speaker) Run(ctx context.Context) error {
-	<-ctx.Done()
+	s.mu.Lock()
+	if s.phase != phaseNew {
+		s.mu.Unlock()
+		return errors.New("bgpd: run: the speaker has run already; expected a new one")
+	}
+	s.phase = phaseRunning
+	cfg := s.cfg
+	s.mu.Unlock()
+
+	s.lib = server.NewBgpServer(server.LoggerOption(&libLogger{log: s.log, trace: cfg.Trace, note: s.note}))
+	go s.lib.Serve()
+	watch, unwatch := context.WithCancel(context.Background())
+	defer unwatch()
+	defer s.stop(cfg.CloseWait)
+	if err := s.start(watch, &cfg); err != nil {
+		return err
+	}
+	s.serve(ctx)
 	return nil
 }
 
-// Announce hands over the whole set of segments that the switches are to have from
-// now on; nil or empty withdraws everything. It does not wait for the switches. The
-// latest set wins. What is new is announced before what is no longer wanted is
-// withdrawn.
-func (s *Speaker) Announce(want []rib.Segment) error { return nil }
+// start opens the listeners and brings in policy, watching and neighbors, in the
+// order in which nothing unwanted can pass and nothing be missed.
+func (s *Speaker) start(watch context.Context, cfg *Config) error {
+	ctx := context.Background()
+	if err := s.lib.StartBgp(ctx, &api.StartBgpRequest{Global: apiGlobal(cfg)}); err != nil {
+		return fmt.Errorf("bgpd: listen on %v: %w", cfg.Listen, err)
+	}
+	if err := s.lib.SetPolicies(ctx, policies(cfg)); err != nil {
+		return fmt.Errorf("bgpd: policy: %w", err)
+	}
+	for _, a := range assignments() {
+		if err := s.lib.SetPolicyAssignment(ctx, a); err != nil {
+			return fmt.Errorf("bgpd: policy %s: %w", a.Assignment.Policies[0].Name, err)
+		}
+	}
+	if err := s.lib.WatchEvent(watch, watchRequest(), s.event); err != nil {
+		return fmt.Errorf("bgpd: watch: %w", err)
+	}
+	for i := range cfg.Neighbors {
+		if err := s.add(&cfg.Neighbors[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
-// Neighbors tells the state of every neighbor, in order of configuration. It waits
-// for the speaker for at most a second, then answers with what it last knew.
-func (s *Speaker) Neighbors() []NeighborStatus { return nil }
+func apiGlobal(cfg *Config) *api.Global {
+	g := &api.Global{Asn: cfg.ASN, RouterId: cfg.RouterID.String(), ListenPort: -1}
+	for _, l := range cfg.Listen {
+		g.ListenPort = int32(l.Port())
+		g.ListenAddresses = append(g.ListenAddresses, l.Addr().String())
+	}
+	return g
+}
 
-// Reconfigure makes cfg the configuration: neighbors come, go and change, sessions
-// that did not change stay up. On an error the old configuration stays in force.
-func (s *Speaker) Reconfigure(cfg Config) error { return nil }
+// serve does what comes up until ctx is done.
+func (s *Speaker) serve(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case f := <-s.ops:
+			f()
+		case <-s.wakeup:
+		case <-timer.C:
+		}
+		timer.Reset(time.Until(s.work()))
+	}
+}
+
+// wake makes the goroutine of Run look at todo.
+func (s *Speaker) wake() {
+	select {
+	case s.wakeup <- struct{}{}:
+	default:
+	}
+}
+
+// do runs f on the goroutine of Run, and says whether it did before ctx was done and
+// Run ended.
+func (s *Speaker) do(ctx context.Context, f func()) bool {
+	done := make(chan struct{})
+	select {
+	case s.ops <- func() { f(); close(done) }:
+	case <-ctx.Done():
+		return false
+	case <-s.done:
+		return false
+	}
+	select {
+	case <-done:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// stop ends the sessions with a Cease and waits for that, for so long.
+func (s *Speaker) stop(wait time.Duration) {
+	s.mu.Lock()
+	s.phase = phaseDone
+	s.mu.Unlock()
+	close(s.done)
+	s.out.Lock()
+	s.stopped = true
+	s.out.Unlock()
+	done := make(chan error, 1)
+	go func() { done <- s.lib.StopBgp(context.Background(), &api.StopBgpRequest{}) }()
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case err := <-done:
+		if err != nil {
+			s.log.Warn("bgpd: stop", "error", err)
+		}
+	case <-timer.C:
+		s.log.Warn("bgpd: stop: sessions have not ended in time", "waited", wait)
+	}
+}

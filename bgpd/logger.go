@@ -1,0 +1,130 @@
+package bgpd
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/osrg/gobgp/v3/pkg/log"
+)
+
+// libLogger is what GoBGP logs to. It passes warnings and errors on, drops the rest
+// unless tracing, and takes out of them the only word that GoBGP gives on why a
+// session ended and that an attribute was thrown away. GoBGP calls it from every
+// goroutine of its own; it never ends the process.
+type libLogger struct {
+	log   *slog.Logger
+	trace bool
+
+	// note is told what concerns a neighbor: kind, and what was said.
+	note func(neighbor netip.Addr, kind noteKind, text string)
+}
+
+type noteKind uint8
+
+const (
+	noteProblem  noteKind = iota // something went wrong
+	noteDown                     // the session ended
+	noteDiscards                 // attributes of an UPDATE were thrown away (RFC 7606)
+)
+
+// What GoBGP says in the cases above. Tests fail if another version says it
+// differently.
+const (
+	sayPeerDown  = "Peer Down"
+	sayDiscarded = "Some attributes were discarded"
+)
+
+// sayHarmless is logged as a warning and is none: a collision of two connections
+// (RFC 4271 section 6.8), a listener in a namespace that has no TTL to set.
+var sayHarmless = map[string]bool{
+	"Closed an accepted connection":        true,
+	"cannot set TTL (255) for TCPListener": true,
+}
+
+func (l *libLogger) Panic(msg string, f log.Fields) { l.emit(slog.LevelError, msg, f) }
+func (l *libLogger) Fatal(msg string, f log.Fields) { l.emit(slog.LevelError, msg, f) }
+func (l *libLogger) Error(msg string, f log.Fields) { l.emit(slog.LevelError, msg, f) }
+
+func (l *libLogger) Warn(msg string, f log.Fields) {
+	if sayHarmless[msg] {
+		l.Debug(msg, f)
+		return
+	}
+	l.emit(slog.LevelWarn, msg, f)
+}
+
+func (l *libLogger) Info(msg string, f log.Fields) {
+	if msg == sayPeerDown {
+		if a, ok := neighborOf(f); ok {
+			l.note(a, noteDown, fmt.Sprint(f["Reason"]))
+		}
+	}
+	l.Debug(msg, f)
+}
+
+func (l *libLogger) Debug(msg string, f log.Fields) {
+	if l.trace {
+		l.log.LogAttrs(context.Background(), slog.LevelDebug, "gobgp: "+msg, attrs(f)...)
+	}
+}
+
+// GetLevel keeps GoBGP from making up debug messages that nobody reads.
+func (l *libLogger) GetLevel() log.LogLevel {
+	if l.trace {
+		return log.DebugLevel
+	}
+	return log.InfoLevel
+}
+
+// SetLevel is for GoBGP's command line, which is not built.
+func (l *libLogger) SetLevel(log.LogLevel) {}
+
+func (l *libLogger) emit(level slog.Level, msg string, f log.Fields) {
+	if a, ok := neighborOf(f); ok {
+		kind := noteProblem
+		if msg == sayDiscarded {
+			kind = noteDiscards
+		}
+		l.note(a, kind, describe(msg, f))
+	}
+	l.log.LogAttrs(context.Background(), level, "gobgp: "+msg, attrs(f)...)
+}
+
+// neighborOf is the neighbor that a message is about.
+func neighborOf(f log.Fields) (netip.Addr, bool) {
+	s, ok := f["Key"].(string)
+	if !ok {
+		return netip.Addr{}, false
+	}
+	a, err := netip.ParseAddr(s)
+	return a, err == nil
+}
+
+// describe is the message in a line.
+func describe(msg string, f log.Fields) string {
+	for _, k := range []string{"Error", "error", "Err", "Communicated-Reason"} {
+		if v, ok := f[k]; ok && v != "" {
+			return fmt.Sprintf("%s: %v", msg, v)
+		}
+	}
+	if c, ok := f["Code"]; ok {
+		return fmt.Sprintf("%s: code %v subcode %v", msg, c, f["Subcode"])
+	}
+	return msg
+}
+
+func attrs(f log.Fields) []slog.Attr {
+	list := make([]slog.Attr, 0, len(f))
+	for k, v := range f {
+		if k == "Topic" || k == log.FieldFacility {
+			continue
+		}
+		list = append(list, slog.Any(k, v))
+	}
+	slices.SortFunc(list, func(a, b slog.Attr) int { return strings.Compare(a.Key, b.Key) })
+	return list
+}

@@ -1,0 +1,195 @@
+package path
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/eipgw/eipgw/bgpd/rib"
+	"github.com/eipgw/eipgw/encap"
+)
+
+// Attributes is what the gateway reads of a route's path attributes.
+type Attributes struct {
+	NextHop    netip.Addr
+	Originator netip.Addr // ORIGINATOR_ID (RFC 4456); zero: not behind a reflector
+
+	LocalPref uint32
+	ASPathLen uint16
+	Origin    uint8
+	MED       uint32
+
+	LargeCommunities [][3]uint32
+	TunnelEncap      []byte   // value of attribute 23; nil: absent
+	EncapTypes       []uint16 // tunnel types of Encapsulation extended communities
+}
+
+// Peer is what has to be known of a session to judge its routes. It is read only.
+type Peer struct {
+	Source   rib.SourceID
+	Address  netip.Addr   // the neighbor's end
+	Own      []netip.Addr // next hops that mean the gateway: service addresses, our end of the session
+	ASN      uint32       // the gateway's, first part of its large communities
+	Carriers Carriers
+	Profile  Profile
+}
+
+// tunnelSays is what one carrier says. A zero VTEP leaves it to the next hop.
+type tunnelSays struct {
+	vtep   netip.Addr
+	hasVNI bool
+	vni    encap.VNI
+}
+
+// Judge turns attributes into a claim without prefix and path id, or says why not.
+//
+// The precedence is: attribute 23, large community, next hop or peer. The profile
+// fills what they leave out. Two carriers that both say something, and not the
+// same, refuse the route: guessing would send a tenant's packets to another.
+func (p *Peer) judge(a *Attributes) (rib.Path, *refused) {
+	claim := rib.Path{
+		Source: p.Source, Router: p.Address,
+		LocalPref: a.LocalPref, ASPathLen: a.ASPathLen, Origin: a.Origin, MED: a.MED,
+	}
+	if a.Originator.IsValid() {
+		claim.Router = a.Originator
+	}
+	t := &claim.Tunnel
+	var te, lc tunnelSays
+	haveTE := a.TunnelEncap != nil && p.Carriers.Has(rib.CarrierTunnelEncap)
+	if haveTE {
+		x, r := parseTunnelEncap(a.TunnelEncap)
+		if r != nil {
+			return claim, r
+		}
+		te = tunnelSays{x.Endpoint, x.HasVNI, x.VNI}
+		t.InnerDst, t.Port = x.InnerDst, x.Port
+	} else if r := refuseTypes(a.EncapTypes); r != nil {
+		return claim, r
+	}
+	haveLC := false
+	if p.Carriers.Has(rib.CarrierLargeCommunity) {
+		var r *refused
+		if lc, haveLC, r = p.largeCommunity(a.LargeCommunities); r != nil {
+			return claim, r
+		}
+	}
+	if haveTE && haveLC {
+		if r := conflict(te, lc); r != nil {
+			return claim, r
+		}
+	}
+	var says tunnelSays
+	switch {
+	case haveTE:
+		claim.Carrier, says = rib.CarrierTunnelEncap, te
+		if !says.vtep.IsValid() {
+			says.vtep = lc.vtep
+		}
+		if !says.hasVNI {
+			says.hasVNI, says.vni = lc.hasVNI, lc.vni
+		}
+	case haveLC:
+		claim.Carrier, says = rib.CarrierLargeCommunity, lc
+	}
+	if !says.vtep.IsValid() {
+		vtep, carrier, r := p.byNextHop(a, claim.Router)
+		if r != nil {
+			return claim, r
+		}
+		if !haveTE && !haveLC {
+			if !p.Carriers.Has(carrier) {
+				return claim, &refused{rib.RefuseNoVTEP, "the route has none of the carriers that are believed of this neighbor"}
+			}
+			claim.Carrier = carrier
+		}
+		says.vtep = vtep
+	}
+	return claim, p.complete(t, says)
+}
+
+// complete makes the tunnel of what the route says and of the profile.
+func (p *Peer) complete(t *encap.Tunnel, says tunnelSays) *refused {
+	t.VTEP, t.VNI = says.vtep, says.vni
+	if !says.hasVNI {
+		if p.Profile.VNI == nil {
+			return &refused{rib.RefuseNoVNI, "neither the route nor the neighbor's profile has a VNI"}
+		}
+		t.VNI = *p.Profile.VNI
+	}
+	if t.InnerDst.IsZero() {
+		t.InnerDst = p.Profile.InnerDst
+	}
+	if t.Port == 0 {
+		t.Port = p.Profile.Port
+	}
+	if o := p.Profile.OVN; o != nil {
+		t.Options = encap.OVNOptions(o.Inport, o.Outport)
+	}
+	if slices.Contains(p.Own, t.VTEP) {
+		return &refused{rib.RefuseBadTunnel, fmt.Sprintf("VTEP %s is the gateway itself", t.VTEP)}
+	}
+	if err := t.Validate(); err != nil {
+		return &refused{rib.RefuseBadTunnel, err.Error()}
+	}
+	return nil
+}
+
+// byNextHop is the VTEP of a route that names none: the virtual router where the
+// next hop is the gateway, else the next hop.
+func (p *Peer) byNextHop(a *Attributes, router netip.Addr) (netip.Addr, rib.Carrier, *refused) {
+	switch {
+	case !a.NextHop.IsValid():
+		return netip.Addr{}, 0, &refused{rib.RefuseBadAttribute, "the route has no next hop that can be read"}
+	case slices.Contains(p.Own, a.NextHop):
+		return router.WithZone(""), rib.CarrierPeer, nil
+	}
+	return a.NextHop, rib.CarrierNextHop, nil
+}
+
+// largeCommunity reads GW-ASN:VTEP:VNI. Those of other ASNs are not for us. VTEP 0
+// stands for the next hop, which is how a VTEP of IPv6 is said.
+func (p *Peer) largeCommunity(list [][3]uint32) (says tunnelSays, found bool, r *refused) {
+	for _, c := range list {
+		if c[0] != p.ASN {
+			continue
+		}
+		if c[2] > uint32(encap.MaxVNI) {
+			return says, false, &refused{rib.RefuseBadTunnel,
+				fmt.Sprintf("large community %d:%d:%d: VNI %d, expected at most %d", c[0], c[1], c[2], c[2], encap.MaxVNI)}
+		}
+		x := tunnelSays{hasVNI: true, vni: encap.VNI(c[2])}
+		if c[1] != 0 {
+			x.vtep = netip.AddrFrom4([4]byte{byte(c[1] >> 24), byte(c[1] >> 16), byte(c[1] >> 8), byte(c[1])})
+		}
+		if found && x != says {
+			return says, false, &refused{rib.RefuseConflict,
+				fmt.Sprintf("two large communities: VTEP %s, VNI %d and VTEP %s, VNI %d", says.vtep, says.vni, x.vtep, x.vni)}
+		}
+		says, found = x, true
+	}
+	return says, found, nil
+}
+
+// conflict compares attribute 23 with the large community.
+func conflict(te, lc tunnelSays) *refused {
+	if te.vtep.IsValid() && lc.vtep.IsValid() && te.vtep != lc.vtep {
+		return &refused{rib.RefuseConflict,
+			fmt.Sprintf("VTEP %s in attribute 23, %s in the large community", te.vtep, lc.vtep)}
+	}
+	if te.hasVNI && te.vni != lc.vni {
+		return &refused{rib.RefuseConflict,
+			fmt.Sprintf("VNI %d in attribute 23, %d in the large community", te.vni, lc.vni)}
+	}
+	return nil
+}
+
+// refuseTypes judges Encapsulation extended communities (RFC 9012 section 4.1),
+// which name a tunnel type and nothing else: one of them has to be Geneve.
+func refuseTypes(types []uint16) *refused {
+	if len(types) == 0 || slices.Contains(types, typeGeneve) {
+		return nil
+	}
+	return &refused{rib.RefuseUnsupportedTunnel,
+		"encapsulation extended community: tunnel of " + tunnelTypeName(types[0]) + ", only " + tunnelTypeName(typeGeneve) + " is built"}
+}

@@ -1,0 +1,103 @@
+package path
+
+import (
+	"net/netip"
+	"time"
+
+	api "github.com/osrg/gobgp/v3/api"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/eipgw/eipgw/bgpd/rib"
+)
+
+// Converter turns routes into claims. It remembers the attributes of the last
+// route, because the routes of one UPDATE share them. It belongs to one goroutine.
+type Converter struct {
+	peer  *Peer
+	attrs []*anypb.Any
+	a     Attributes
+	err   error
+
+	claim   rib.Path
+	refused *refused
+}
+
+// Batch is one batch of routes of one peer.
+type Batch struct {
+	Peer  *Peer
+	Paths []*api.Path
+	Time  time.Time
+
+	// Discarded says whether a route that was received in the second sec may have
+	// lost a malformed attribute 23 on its way here. Nil is never.
+	Discarded func(sec int64) bool
+}
+
+// Update is what the batch means to the RIB. Order within it does not matter to
+// BGP: a prefix occurs in one UPDATE once.
+func (c *Converter) Update(b Batch) rib.Update {
+	u := rib.Update{Source: b.Peer.Source}
+	for _, p := range b.Paths {
+		prefix, err := decodePrefix(p.GetNlri())
+		switch {
+		case err != nil:
+			u.Refused = append(u.Refused, rib.Refusal{
+				Source: b.Peer.Source, Reason: rib.RefuseBadPrefix, Detail: err.Error(), Time: b.Time,
+			})
+		case p.IsWithdraw:
+			u.Remove = append(u.Remove, rib.PathKey{Prefix: prefix, PathID: p.Identifier})
+		default:
+			c.set(&u, &b, p, prefix)
+		}
+	}
+	return u
+}
+
+func (c *Converter) set(u *rib.Update, b *Batch, p *api.Path, prefix netip.Prefix) {
+	c.judge(b.Peer, p.Pattrs)
+	r := c.refused
+	if r == nil && b.Discarded != nil && c.a.TunnelEncap == nil &&
+		b.Peer.Carriers.Has(rib.CarrierTunnelEncap) && b.Discarded(p.GetAge().GetSeconds()) {
+		r = &refused{rib.RefuseBadAttribute,
+			"received in the same second as a malformed attribute 23, which the BGP library drops without saying from which route"}
+	}
+	if r != nil {
+		u.Refused = append(u.Refused, rib.Refusal{
+			Source: b.Peer.Source, Prefix: prefix, Reason: r.reason, Detail: r.detail, Time: b.Time,
+		})
+		return
+	}
+	if u.Set == nil {
+		u.Set = make([]rib.Path, 0, len(b.Paths))
+	}
+	claim := c.claim
+	claim.Prefix, claim.PathID, claim.Learned = prefix, p.Identifier, b.Time
+	u.Set = append(u.Set, claim)
+}
+
+// judge makes c.claim and c.refused those of attrs at peer.
+func (c *Converter) judge(peer *Peer, attrs []*anypb.Any) {
+	known := c.peer == peer && c.attrs != nil && sameAttributes(c.attrs, attrs)
+	if known {
+		nh, ok := nextHopOf(attrs)
+		if !ok || nh == c.a.NextHop {
+			return
+		}
+	}
+	c.peer, c.attrs = peer, attrs
+	if c.a, c.err = decodeAttributes(attrs); c.err != nil {
+		c.refused = &refused{rib.RefuseBadAttribute, c.err.Error()}
+		return
+	}
+	c.claim, c.refused = peer.judge(&c.a)
+}
+
+// nextHopOf finds the next hop in MP_REACH_NLRI, if there is one.
+func nextHopOf(attrs []*anypb.Any) (netip.Addr, bool) {
+	for _, x := range attrs {
+		if x.TypeUrl == urlMPReach {
+			return decodeNextHop(x.Value), true
+		}
+	}
+	return netip.Addr{}, false
+}

@@ -1,0 +1,259 @@
+package bgpd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"reflect"
+	"slices"
+	"time"
+
+	api "github.com/osrg/gobgp/v3/api"
+
+	"github.com/eipgw/eipgw/bgpd/path"
+	"github.com/eipgw/eipgw/bgpd/rib"
+)
+
+// Reconfigure makes cfg the configuration: neighbors come, go and change; sessions
+// stay up unless what they are made of changed. An error of the configuration
+// leaves the old one in force. Updates, OnSource, Log, Trace and CloseWait stay as
+// they were given to New.
+func (s *Speaker) Reconfigure(cfg Config) error {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	err = needsRestart(&s.cfg, &cfg)
+	phase := s.phase
+	if err == nil && phase == phaseNew {
+		s.cfg = cfg
+	}
+	s.mu.Unlock()
+	switch {
+	case err != nil || phase == phaseNew:
+		return err
+	case phase == phaseDone || !s.do(context.Background(), func() { err = s.apply(&cfg) }):
+		return errors.New("bgpd: reconfigure: the speaker has stopped")
+	}
+	return err
+}
+
+// needsRestart says what of a change cannot be made while running.
+func needsRestart(old, cfg *Config) error {
+	var errs []error
+	if old.ASN != cfg.ASN {
+		errs = append(errs, fmt.Errorf("bgpd: asn %d instead of %d: needs a restart", cfg.ASN, old.ASN))
+	}
+	if old.RouterID != cfg.RouterID {
+		errs = append(errs, fmt.Errorf("bgpd: router id %s instead of %s: needs a restart", cfg.RouterID, old.RouterID))
+	}
+	if !slices.Equal(old.Listen, cfg.Listen) {
+		errs = append(errs, fmt.Errorf("bgpd: listen %v instead of %v: needs a restart", cfg.Listen, old.Listen))
+	}
+	return errors.Join(errs...)
+}
+
+// change is what a new configuration means to the neighbors.
+type change struct {
+	gone, come []*Neighbor    // their sessions end, begin; both for what has to begin anew
+	stay       [][2]*Neighbor // old and new entry
+}
+
+func difference(old, cfg *Config) change {
+	var d change
+	known := make(map[string]*Neighbor, len(old.Neighbors))
+	for i := range old.Neighbors {
+		known[old.Neighbors[i].key()] = &old.Neighbors[i]
+	}
+	for i := range cfg.Neighbors {
+		n := &cfg.Neighbors[i]
+		o := known[n.key()]
+		if o != nil && sameSession(o, n) {
+			d.stay = append(d.stay, [2]*Neighbor{o, n})
+			delete(known, n.key())
+			continue
+		}
+		d.come = append(d.come, n)
+	}
+	for i := range old.Neighbors {
+		if o := &old.Neighbors[i]; known[o.key()] != nil {
+			d.gone = append(d.gone, o)
+		}
+	}
+	return d
+}
+
+// sameSession says whether everything is equal that a session is made of.
+func sameSession(a, b *Neighbor) bool {
+	bare := func(n Neighbor) Neighbor {
+		n.Name, n.Allow, n.MaxPrefixes, n.Carriers, n.Profile = "", nil, 0, nil, Profile{}
+		return n
+	}
+	return reflect.DeepEqual(bare(*a), bare(*b))
+}
+
+// apply changes over. It runs on the goroutine of Run. Policy goes first when
+// switches come and last when they go, so that it always fits who is there.
+func (s *Speaker) apply(cfg *Config) error {
+	s.mu.Lock()
+	old := s.cfg
+	s.cfg = *cfg
+	s.mu.Unlock()
+	d := difference(&old, cfg)
+	var errs []error
+	for _, n := range d.gone {
+		errs = append(errs, s.remove(n))
+	}
+	if err := s.lib.SetPolicies(context.Background(), policies(cfg)); err != nil {
+		errs = append(errs, fmt.Errorf("bgpd: policy: %w", err))
+	}
+	judged := !slices.Equal(old.ServiceAddresses, cfg.ServiceAddresses)
+	for _, on := range d.stay {
+		s.update(on[0], on[1], judged)
+		if on[1].Role == Switch && nextHops(&old, on[0]) != nextHops(cfg, on[1]) {
+			s.readvertise(on[1])
+		}
+	}
+	for _, n := range d.come {
+		errs = append(errs, s.add(n))
+	}
+	return errors.Join(errs...)
+}
+
+// nextHops is comparable: what n gets as next hops.
+func nextHops(c *Config, n *Neighbor) [4]any {
+	return [4]any{c.hop(n, IPv4), c.hop(n, IPv6), c.service(IPv4), c.service(IPv6)}
+}
+
+// of lists the sessions of a configured neighbor or range.
+func (s *Speaker) of(n *Neighbor) []*session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []*session
+	for _, ses := range s.sessions {
+		if ses.n.key() == n.key() {
+			list = append(list, ses)
+		}
+	}
+	return list
+}
+
+// remove ends a neighbor or a range: its sessions get a Cease, and what they said is
+// void.
+func (s *Speaker) remove(n *Neighbor) error {
+	ctx := context.Background()
+	var errs []error
+	if n.Range.IsValid() {
+		errs = append(errs, s.lib.DeleteDynamicNeighbor(ctx, &api.DeleteDynamicNeighborRequest{
+			Prefix: n.Range.String(), PeerGroup: groupName(n),
+		}))
+	}
+	for _, ses := range s.of(n) {
+		s.mu.Lock()
+		delete(s.sessions, ses.addr)
+		delete(s.todo.revive, ses.addr)
+		s.mu.Unlock()
+		if err := s.lib.DeletePeer(ctx, &api.DeletePeerRequest{Address: ses.addr.String()}); err != nil && !ses.dynamic {
+			errs = append(errs, err)
+		}
+		if n.Role == VirtualRouter {
+			s.close(ses)
+		}
+	}
+	if n.Range.IsValid() {
+		s.mu.Lock()
+		delete(s.ranges, n.Range)
+		s.mu.Unlock()
+		errs = append(errs, s.lib.DeletePeerGroup(ctx, &api.DeletePeerGroupRequest{Name: groupName(n)}))
+	} else if n.Password != "" {
+		errs = append(errs, s.clearPassword(n))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("bgpd: remove neighbor %s: %w", n.key(), err)
+	}
+	return nil
+}
+
+// clearPassword takes the password of a neighbor that is gone off the listeners,
+// where GoBGP's DeletePeer leaves it; a session without one, or with another, could
+// not be accepted from that address any more. GoBGP does take it off for a range, so
+// the address is made one for a moment, while no peer group entry matches longer.
+func (s *Speaker) clearPassword(n *Neighbor) error {
+	ctx := context.Background()
+	one := Neighbor{
+		Range: netip.PrefixFrom(n.Address, n.Address.BitLen()), ASN: n.ASN, Password: n.Password,
+		Role: n.Role, HoldTime: defaultHoldTime, ConnectRetry: defaultConnectRetry, IdleHold: defaultIdleHold,
+	}
+	if err := s.add(&one); err != nil {
+		return err
+	}
+	return errors.Join(
+		s.lib.DeleteDynamicNeighbor(ctx, &api.DeleteDynamicNeighborRequest{
+			Prefix: one.Range.String(), PeerGroup: groupName(&one),
+		}),
+		s.lib.DeletePeerGroup(ctx, &api.DeletePeerGroupRequest{Name: groupName(&one)}),
+	)
+}
+
+// update gives the sessions of a neighbor that stays its new entry. Routes are
+// judged anew if they have to be; until then what was learned stays in force.
+func (s *Speaker) update(old, n *Neighbor, judged bool) {
+	judged = judged || !reflect.DeepEqual(old.Profile, n.Profile) || !slices.Equal(old.Carriers, n.Carriers)
+	allowed := n.Name != old.Name || n.MaxPrefixes != old.MaxPrefixes || !reflect.DeepEqual(old.Allow, n.Allow)
+	for _, ses := range s.of(n) {
+		s.mu.Lock()
+		ses.n = n
+		relearn := judged && ses.peer != nil
+		if relearn {
+			ses.peer = ses.judge(&s.cfg)
+		}
+		peer, source := ses.peer, ses.source()
+		tell := allowed && n.Role == VirtualRouter && (ses.up || !ses.dynamic)
+		s.mu.Unlock()
+		if tell {
+			s.open(ses, source)
+		}
+		if relearn {
+			s.relearn(ses, peer)
+		}
+	}
+}
+
+// relearn judges anew what a neighbor has said, from GoBGP's adj-RIB-in. Nothing is
+// handed over meanwhile: so what the watching goroutine hands over afterwards came
+// in later, or says again what is in here.
+func (s *Speaker) relearn(ses *session, peer *path.Peer) {
+	s.out.Lock()
+	defer s.out.Unlock()
+	all := rib.Update{Source: ses.id, RemoveAll: true}
+	var conv path.Converter
+	for _, f := range ses.n.Families {
+		err := s.lib.ListPath(context.Background(), &api.ListPathRequest{
+			TableType: api.TableType_ADJ_IN, Name: ses.addr.String(), Family: apiFamily[f],
+		}, func(d *api.Destination) {
+			u := conv.Update(path.Batch{Peer: peer, Paths: d.Paths, Time: time.Now()})
+			all.Set, all.Refused = append(all.Set, u.Set...), append(all.Refused, u.Refused...)
+		})
+		if err != nil {
+			s.log.Error("bgpd: judge routes anew", "neighbor", ses.addr, "error", err)
+			return
+		}
+	}
+	if !ses.closed && !s.stopped {
+		s.updates(all)
+	}
+}
+
+// readvertise sends a switch everything again, with the next hops that it is to have.
+func (s *Speaker) readvertise(n *Neighbor) {
+	for _, ses := range s.of(n) {
+		err := s.lib.ResetPeer(context.Background(), &api.ResetPeerRequest{
+			Address: ses.addr.String(), Soft: true, Direction: api.ResetPeerRequest_OUT,
+		})
+		if err != nil {
+			s.log.Warn("bgpd: advertise again", "neighbor", ses.addr, "error", err)
+		}
+	}
+}

@@ -1,0 +1,207 @@
+package bgpd
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	api "github.com/osrg/gobgp/v3/api"
+	"github.com/osrg/gobgp/v3/pkg/apiutil"
+	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
+)
+
+// idleWork is how long the goroutine of Run sleeps when nothing is due.
+const idleWork = time.Hour
+
+// work does what is due and returns when there is something again. It runs on the
+// goroutine of Run, as everything in this file does.
+func (s *Speaker) work() time.Time {
+	now := time.Now()
+	s.mu.Lock()
+	inspect := slices.Collect(maps.Keys(s.todo.inspect))
+	clear(s.todo.inspect)
+	var revive []netip.Addr
+	for a, t := range s.todo.revive {
+		if !now.Before(t) {
+			revive = append(revive, a)
+			delete(s.todo.revive, a)
+		}
+	}
+	announce := s.todo.announce || !s.todo.retry.IsZero() && !now.Before(s.todo.retry)
+	want := s.want
+	if announce {
+		s.todo.announce, s.todo.retry = false, time.Time{}
+	}
+	var overdue []*session
+	for _, ses := range s.sessions {
+		if ses.up && ses.n.Role == VirtualRouter && !ses.synced && !now.Before(ses.syncBy) {
+			overdue = append(overdue, ses)
+		}
+	}
+	s.mu.Unlock()
+
+	if announce {
+		s.announce(want)
+	}
+	for _, a := range inspect {
+		s.inspect(a)
+	}
+	for _, a := range revive {
+		s.revive(a)
+	}
+	for _, ses := range overdue {
+		s.sync(ses)
+	}
+	return s.due(now)
+}
+
+// due is when work is to be called next, if nobody wakes it before.
+func (s *Speaker) due(now time.Time) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	next := now.Add(idleWork)
+	earlier := func(t time.Time) {
+		if t.Before(next) {
+			next = t
+		}
+	}
+	for _, t := range s.todo.revive {
+		earlier(t)
+	}
+	for _, ses := range s.sessions {
+		if ses.up && !ses.synced && ses.n.Role == VirtualRouter {
+			earlier(ses.syncBy)
+		}
+	}
+	if !s.todo.retry.IsZero() {
+		earlier(s.todo.retry)
+	}
+	return next
+}
+
+// add makes GoBGP know a neighbor or a range. A virtual router by address is a
+// source from then on.
+func (s *Speaker) add(n *Neighbor) error {
+	ctx := context.Background()
+	if n.Range.IsValid() {
+		if err := s.lib.AddPeerGroup(ctx, &api.AddPeerGroupRequest{PeerGroup: apiPeerGroup(n)}); err != nil {
+			return fmt.Errorf("bgpd: neighbor %s: %w", n.key(), err)
+		}
+		err := s.lib.AddDynamicNeighbor(ctx, &api.AddDynamicNeighborRequest{DynamicNeighbor: &api.DynamicNeighbor{
+			Prefix: n.Range.String(), PeerGroup: groupName(n),
+		}})
+		if err != nil {
+			return fmt.Errorf("bgpd: neighbor %s: %w", n.key(), err)
+		}
+		return nil
+	}
+	ses := newSession(n.Address, n)
+	s.mu.Lock()
+	s.sessions[n.Address] = ses
+	s.mu.Unlock()
+	if n.Role == VirtualRouter {
+		s.open(ses, ses.source())
+	}
+	if err := s.lib.AddPeer(ctx, &api.AddPeerRequest{Peer: apiPeer(n)}); err != nil {
+		return fmt.Errorf("bgpd: neighbor %s: %w", n.key(), err)
+	}
+	return nil
+}
+
+// lookup asks GoBGP for one peer; nil if it has none.
+func (s *Speaker) lookup(addr netip.Addr) *api.Peer {
+	var peer *api.Peer
+	err := s.lib.ListPeer(context.Background(), &api.ListPeerRequest{Address: addr.String()}, func(p *api.Peer) { peer = p })
+	if err != nil {
+		s.log.Warn("bgpd: list neighbor", "neighbor", addr, "error", err)
+	}
+	return peer
+}
+
+// inspect finds out which families a session that came up has.
+func (s *Speaker) inspect(addr netip.Addr) {
+	peer := s.lookup(addr)
+	if peer.GetState().GetSessionState() != api.PeerState_ESTABLISHED {
+		return
+	}
+	remote := remoteFamilies(peer.GetState())
+	s.mu.Lock()
+	ses := s.sessions[addr]
+	if ses == nil || !ses.up {
+		s.mu.Unlock()
+		return
+	}
+	ses.negotiated = make([]Family, 0, 2)
+	for _, f := range ses.n.Families {
+		if slices.Contains(remote, f) {
+			ses.negotiated = append(ses.negotiated, f)
+		}
+	}
+	s.mu.Unlock()
+	s.sync(ses)
+}
+
+// remoteFamilies are those that the neighbor has offered; one that does not know
+// the capability has IPv4 (RFC 4760 section 8).
+func remoteFamilies(st *api.PeerState) []Family {
+	caps, err := apiutil.UnmarshalCapabilities(st.GetRemoteCap())
+	if err != nil {
+		return nil
+	}
+	var list []Family
+	none := true
+	for _, c := range caps {
+		mp, ok := c.(*bgp.CapMultiProtocol)
+		if !ok {
+			continue
+		}
+		none = false
+		switch mp.CapValue {
+		case bgp.RF_IPv4_UC:
+			list = append(list, IPv4)
+		case bgp.RF_IPv6_UC:
+			list = append(list, IPv6)
+		}
+	}
+	if none {
+		return []Family{IPv4}
+	}
+	return list
+}
+
+// revive makes a neighbor whose session has ended reachable again at once: GoBGP
+// refuses connections for five seconds and keeps neighbors of a range that offered
+// graceful restart for as long as they said. A neighbor that is not idle has come
+// back by itself.
+func (s *Speaker) revive(addr netip.Addr) {
+	peer := s.lookup(addr)
+	s.mu.Lock()
+	ses := s.sessions[addr]
+	if ses != nil && ses.dynamic && !ses.up && peer == nil {
+		s.forget(ses)
+	}
+	s.mu.Unlock()
+	if peer.GetState().GetSessionState() != api.PeerState_IDLE {
+		return
+	}
+	if err := s.lib.DeletePeer(context.Background(), &api.DeletePeerRequest{Address: addr.String()}); err != nil {
+		return // gone meanwhile
+	}
+	if ses == nil {
+		return
+	}
+	if ses.dynamic {
+		s.mu.Lock()
+		if !ses.up {
+			s.forget(ses)
+		}
+		s.mu.Unlock()
+		return
+	}
+	if err := s.lib.AddPeer(context.Background(), &api.AddPeerRequest{Peer: apiPeer(ses.n)}); err != nil {
+		s.log.Error("bgpd: bring neighbor back", "neighbor", addr, "error", err)
+	}
+}
