@@ -47,7 +47,7 @@ func (b *bench) link(p *Port, queue int) *porttest.Link {
 		Port:     p,
 		Send:     b.sender(),
 		Received: b.received("sw0"),
-		Down: func() { require.NoError(b.t, b.gw.Down("gw0")) },
+		Down:     func() { require.NoError(b.t, b.gw.Down("gw0")) },
 		Up: func() {
 			require.NoError(b.t, b.gw.Up("gw0"))
 			require.NoError(b.t, b.gw.WaitUp("gw0"))
