@@ -74,8 +74,8 @@ var (
 
 	drops      = counter("drop_packets_total", "Frames dropped, by reason.", "reason")
 	dropBytes  = counter("drop_bytes_total", "Bytes of frames dropped, by reason.", "reason")
-	rounds     = counter("worker_rounds_total", "Rounds of polling.", "worker")
-	empty      = counter("worker_empty_rounds_total", "Rounds of polling that found no frame.", "worker")
+	bursts     = counter("worker_bursts_total", "Rounds of polling that moved frames.", "worker")
+	sleeps     = counter("worker_sleeps_total", "Rounds of polling after which the worker slept.", "worker")
 	workerPoll = gauge("worker_last_poll_timestamp_seconds", "When the worker last polled.", "worker")
 	workerOK   = gauge("worker_ok", "Whether the worker polls.", "worker")
 
@@ -177,8 +177,8 @@ func (e emitter) counters(c *Counters) {
 		e.send(dropBytes, float64(d.Bytes), d.Reason)
 	}
 	for _, w := range c.Workers {
-		e.send(rounds, float64(w.Rounds), w.Name)
-		e.send(empty, float64(w.Empty), w.Name)
+		e.send(bursts, float64(w.Bursts), w.Name)
+		e.send(sleeps, float64(w.Sleeps), w.Name)
 	}
 }
 

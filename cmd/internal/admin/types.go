@@ -189,8 +189,8 @@ type WorkerCounters struct {
 	Received uint64 `json:"received"`
 	Sent     uint64 `json:"sent"`
 	Dropped  uint64 `json:"dropped"`
-	Rounds   uint64 `json:"rounds"`
-	Empty    uint64 `json:"empty_rounds"`
+	Bursts   uint64 `json:"bursts"` // rounds that moved frames
+	Sleeps   uint64 `json:"sleeps"` // rounds after which the worker slept
 }
 
 // Drop counts what was dropped for one Reason.

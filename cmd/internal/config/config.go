@@ -11,6 +11,7 @@ import (
 
 	"github.com/eipgw/eipgw/bgpd"
 	"github.com/eipgw/eipgw/bgpd/rib"
+	"github.com/eipgw/eipgw/dataplane"
 	"github.com/eipgw/eipgw/dataplane/afxdp"
 )
 
@@ -77,19 +78,10 @@ type Tunnel struct {
 	TTL              uint8
 }
 
-// Idle is what a worker does while nothing arrives.
-type Idle string
-
-// Idle choices.
-const (
-	IdleAdaptive Idle = "adaptive" // sleeps, longer the longer nothing arrives
-	IdleBusy     Idle = "busy"     // polls without pause: least latency, one CPU each
-)
-
 // Workers are the threads that forward: one per queue of the ports.
 type Workers struct {
 	CPUs []int // worker i is pinned to CPUs[i]; empty: not pinned
-	Idle Idle
+	Idle dataplane.IdleMode
 }
 
 // Bindings is the file of static bindings.
@@ -138,7 +130,7 @@ func defaults() *Config {
 		}},
 		Announce: Announce{NextHop: bgpd.NextHopSession, Settle: 2 * time.Second, InitialWait: time.Minute, Damping: 5 * time.Second},
 		Tunnel:   Tunnel{UDP6Checksum: Checksum6Compute, TTL: 64},
-		Workers:  Workers{Idle: IdleAdaptive},
+		Workers:  Workers{Idle: dataplane.Adaptive},
 		Admin:    Admin{Socket: DefaultSocket},
 		Metrics:  Metrics{PProf: false},
 		Log:      Log{Level: slog.LevelInfo, Format: FormatText},
@@ -155,6 +147,14 @@ const defaultMaxPrefixes = 100_000
 
 func defaultPort() Port {
 	return Port{Mode: afxdp.ModeAuto, ZeroCopy: afxdp.ZeroCopyAuto, Queues: 1, Frames: afxdp.DefaultFrames}
+}
+
+// Speaker is the part that BGP is made of.
+func (c *Config) Speaker() bgpd.Config {
+	return bgpd.Config{
+		ASN: c.Gateway.ASN, RouterID: c.Gateway.RouterID, Listen: c.Gateway.Listen,
+		ServiceAddresses: c.Gateway.ServiceAddresses, NextHop: c.Announce.NextHop, Neighbors: c.Neighbors,
+	}
 }
 
 // Load reads and checks the file at path.

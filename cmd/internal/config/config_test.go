@@ -16,6 +16,7 @@ import (
 
 	"github.com/eipgw/eipgw/bgpd"
 	"github.com/eipgw/eipgw/bgpd/rib"
+	"github.com/eipgw/eipgw/dataplane"
 	"github.com/eipgw/eipgw/dataplane/afxdp"
 	"github.com/eipgw/eipgw/encap"
 )
@@ -89,7 +90,7 @@ func TestDefaults(t *testing.T) {
 		},
 		Ports:   []Port{{Name: "eth1", Mode: afxdp.ModeAuto, ZeroCopy: afxdp.ZeroCopyAuto, Queues: 1, Frames: 4096}},
 		Tunnel:  Tunnel{UDP6Checksum: Checksum6Compute, TTL: 64},
-		Workers: Workers{Idle: IdleAdaptive},
+		Workers: Workers{Idle: dataplane.Adaptive},
 		Admin:   Admin{Socket: "/run/eipgw/eipgw.sock"},
 		Log:     Log{Level: slog.LevelInfo, Format: FormatText},
 		Stop:    Stop{Linger: 2 * time.Second},

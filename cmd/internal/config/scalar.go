@@ -271,3 +271,31 @@ func largeCommunity(text string) ([3]uint32, string) {
 	}
 	return [3]uint32(n), ""
 }
+
+// ParseCommunity reads a community as the configuration writes it: 64512:100, or the
+// name of a well-known one.
+func ParseCommunity(text string) (uint32, error) { return parsed(text, community) }
+
+// ParseLargeCommunity reads a large community: 64512:1:2.
+func ParseLargeCommunity(text string) ([3]uint32, error) { return parsed(text, largeCommunity) }
+
+func parsed[T any](text string, p parse[T]) (T, error) {
+	t, want := p(text)
+	if want != "" {
+		return t, fmt.Errorf("%q: expected %s", shorten(text), want)
+	}
+	return t, nil
+}
+
+// FormatCommunity is the inverse of ParseCommunity.
+func FormatCommunity(c uint32) string {
+	for name, v := range wellKnown {
+		if v == c {
+			return name
+		}
+	}
+	return fmt.Sprintf("%d:%d", c>>16, c&0xffff)
+}
+
+// FormatLargeCommunity is the inverse of ParseLargeCommunity.
+func FormatLargeCommunity(c [3]uint32) string { return fmt.Sprintf("%d:%d:%d", c[0], c[1], c[2]) }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/eipgw/eipgw/bgpd"
 	"github.com/eipgw/eipgw/bgpd/rib"
+	"github.com/eipgw/eipgw/dataplane"
 	"github.com/eipgw/eipgw/dataplane/afxdp"
 	"github.com/eipgw/eipgw/encap"
 )
@@ -180,7 +181,7 @@ func (t *Tunnel) read(v value) {
 func (w *Workers) read(v value) {
 	v.mapping(fields{
 		"cpus": listOf(&w.CPUs, number[int](0, 4095, "the number of a CPU")),
-		"idle": into(&w.Idle, oneOf(IdleAdaptive, IdleBusy)),
+		"idle": into(&w.Idle, word(dataplane.Adaptive, dataplane.Busy)),
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/eipgw/eipgw/bgpd"
 	"github.com/eipgw/eipgw/bgpd/rib"
@@ -27,6 +28,7 @@ func (c *Config) validate(r *reader) {
 	k.ownAddresses()
 	k.metrics()
 	k.completeness()
+	k.speaker()
 }
 
 // at is the line of key, or of the nearest key above it that stands in the document.
@@ -94,15 +96,6 @@ func (k checker) gateway() {
 	}
 }
 
-// service is the service address of the family of p.
-func (k checker) service(is4 bool) (netip.Addr, bool) {
-	i := slices.IndexFunc(k.c.Gateway.ServiceAddresses, func(a netip.Addr) bool { return a.Is4() == is4 })
-	if i < 0 {
-		return netip.Addr{}, false
-	}
-	return k.c.Gateway.ServiceAddresses[i], true
-}
-
 func (k checker) segments() {
 	first := map[netip.Prefix]int{}
 	for i, s := range k.c.Segments {
@@ -119,7 +112,7 @@ func (k checker) segments() {
 			continue
 		}
 		first[s.Prefix] = i
-		if _, ok := k.service(s.Prefix.Addr().Is4()); !ok && k.c.Announce.NextHop == bgpd.NextHopService {
+		if k.c.Announce.NextHop == bgpd.NextHopService && !slices.ContainsFunc(k.c.Gateway.ServiceAddresses, sameFamily(s.Prefix.Addr())) {
 			k.bad(key+".prefix", "%s: announce.next-hop is service, but gateway.service-addresses has no address of this family", s.Prefix)
 		}
 	}
@@ -154,26 +147,57 @@ func (k checker) ports() {
 	}
 }
 
-// ownAddresses finds addresses of the gateway and of its neighbors that lie inside a
-// segment: the ports would take their frames away from the kernel, and BGP would die
-// the moment the segment is programmed.
+// own is an address that no segment may cover: the ports would take its frames away
+// from the kernel, and BGP or the tunnels would end the moment the segment is programmed.
+type own struct {
+	key, what string
+	addr      netip.Addr
+}
+
+func (c *Config) own() []own {
+	list := []own{
+		{"tunnel.source-ipv4", "the tunnels' source address", c.Tunnel.Source4},
+		{"tunnel.source-ipv6", "the tunnels' source address", c.Tunnel.Source6},
+	}
+	for i, a := range c.Gateway.ServiceAddresses {
+		list = append(list, own{fmt.Sprintf("gateway.service-addresses[%d]", i), "a service address", a})
+	}
+	for i, n := range c.Neighbors {
+		key := fmt.Sprintf("neighbors[%d]", i)
+		list = append(list, own{key + ".address", "a neighbor", n.Address}, own{key + ".local-address", "an address of the gateway", n.Local})
+	}
+	return slices.DeleteFunc(list, func(o own) bool { return !o.addr.IsValid() })
+}
+
 func (k checker) ownAddresses() {
-	check := func(key string, a netip.Addr, what string) {
+	for _, o := range k.c.own() {
 		for i, s := range k.c.Segments {
-			if s.Prefix.Bits() > 0 && s.Prefix.Contains(a) {
-				k.bad(key, "%s, %s, lies inside segments[%d] %s: frames for it would be taken for an EIP's", a, what, i, s.Prefix)
-				return
+			if s.Prefix.Bits() > 0 && s.Prefix.Contains(o.addr) {
+				k.bad(o.key, "%s, %s, lies inside segments[%d] %s: frames for it would be taken for an EIP's", o.addr, o.what, i, s.Prefix)
+				break
 			}
 		}
 	}
-	for i, a := range k.c.Gateway.ServiceAddresses {
-		check(fmt.Sprintf("gateway.service-addresses[%d]", i), a, "a service address")
+}
+
+// CheckSegment says why a segment that is added at runtime can't be one.
+func (c *Config) CheckSegment(p netip.Prefix) error {
+	if p.Bits() == 0 {
+		return fmt.Errorf("%s: expected a segment of EIPs, not a default route", p)
 	}
-	check("tunnel.source-ipv4", k.c.Tunnel.Source4, "the tunnels' source address")
-	check("tunnel.source-ipv6", k.c.Tunnel.Source6, "the tunnels' source address")
-	for i, n := range k.c.Neighbors {
-		check(fmt.Sprintf("neighbors[%d].address", i), n.Address, "a neighbor")
+	if c.Announce.NextHop == bgpd.NextHopService && !slices.ContainsFunc(c.Gateway.ServiceAddresses, sameFamily(p.Addr())) {
+		return fmt.Errorf("%s: announce.next-hop is service, but gateway.service-addresses has no address of this family", p)
 	}
+	for _, o := range c.own() {
+		if p.Contains(o.addr) {
+			return fmt.Errorf("%s covers %s, %s (%s): frames for it would be taken for an EIP's", p, o.addr, o.what, o.key)
+		}
+	}
+	return nil
+}
+
+func sameFamily(a netip.Addr) func(netip.Addr) bool {
+	return func(b netip.Addr) bool { return a.Is4() == b.Is4() }
 }
 
 func (k checker) metrics() {
@@ -185,6 +209,21 @@ func (k checker) metrics() {
 		k.bad("metrics.listen", "%s: expected a loopback address, such as 127.0.0.1:9179, while metrics.pprof is true: profiles show memory to whoever asks", m.Listen)
 	case m.Listen.IsValid() && !m.Listen.Addr().IsLoopback():
 		k.warn("metrics.listen", "%s is no loopback address: whoever reaches it reads the metrics", m.Listen)
+	}
+}
+
+// speaker asks the speaker whether it could work with a configuration that is
+// otherwise good.
+func (k checker) speaker() {
+	if len(k.r.problems) > 0 {
+		return
+	}
+	err := k.c.Speaker().Validate()
+	if err == nil {
+		return
+	}
+	for _, line := range strings.Split(err.Error(), "\n") {
+		k.bad("", "%s", strings.TrimPrefix(line, "bgpd: "))
 	}
 }
 
