@@ -6,7 +6,8 @@
 //	underlay.go   the Compiler tracks a VTEP; Resolve answers from a map, never from the kernel
 //	loop.go       Run: one goroutine reads what the kernel tells, another, the loop, is the only
 //	              one that asks the kernel and writes answers
-//	sync.go       the loop's state: links, neighbors, routes to ask for, neighbors to solicit
+//	sync.go       what events do to the loop's state: links, neighbors, next hops in use
+//	ask.go        whose routes are asked for, and what comes of the answer
 //	schedule.go   when all routes are asked for, beside those whose prefix changed
 //	resolve.go    route + links + neighbors → ways, or the reason why there is none
 //	neighbor.go   when a neighbor is solicited, and when it is asked whether it is still there

@@ -37,14 +37,14 @@ func pfxs(list ...string) []netip.Prefix {
 	return out
 }
 
-// net is a gateway with two ports, each on a link to a router of its own.
+// fabric is a gateway with two ports, each on a link to a router of its own.
 //
 //	r1 ── 10.0.1.0/24, fd01::/64 ── sw0 ┐
 //	                                    gw
 //	r2 ── 10.0.2.0/24, fd02::/64 ── sw1 ┘
 //
 // The gateway is .1 and ::1; a router is .254 and ::fe, its interface is called gw.
-type net struct {
+type fabric struct {
 	*lab.TestLab
 	gw, r1, r2 *lab.NS
 }
@@ -54,9 +54,9 @@ const (
 	r1MAC, r2MAC   = "02:00:00:00:01:fe", "02:00:00:00:02:fe"
 )
 
-func newNet(t *testing.T, conds ...lab.Cond) *net {
+func newFabric(t *testing.T, conds ...lab.Cond) *fabric {
 	l := lab.T(t, conds...)
-	n := &net{TestLab: l, gw: l.NS("gw"), r1: l.NS("r1"), r2: l.NS("r2")}
+	n := &fabric{TestLab: l, gw: l.NS("gw"), r1: l.NS("r1"), r2: l.NS("r2")}
 	n.link0()
 	l.Veth(lab.End{NS: n.gw, Name: "sw1", MAC: gwMAC1, Addrs: pfxs("10.0.2.1/24", "fd02::1/64")},
 		lab.End{NS: n.r2, Name: "gw", MAC: r2MAC, Addrs: pfxs("10.0.2.254/24", "fd02::fe/64")}, lab.VethOptions{})
@@ -64,7 +64,7 @@ func newNet(t *testing.T, conds ...lab.Cond) *net {
 }
 
 // link0 makes the link to r1.
-func (n *net) link0() {
+func (n *fabric) link0() {
 	n.Veth(lab.End{NS: n.gw, Name: "sw0", MAC: gwMAC0, Addrs: pfxs("10.0.1.1/24", "fd01::1/64")},
 		lab.End{NS: n.r1, Name: "gw", MAC: r1MAC, Addrs: pfxs("10.0.1.254/24", "fd01::fe/64")}, lab.VethOptions{})
 }
@@ -87,7 +87,11 @@ func run(t *testing.T, ns *lab.NS, cfg underlay.Config, vteps ...string) *runner
 	if cfg.Ports == nil {
 		cfg.Ports = ports
 	}
+	next := cfg.OnChange
 	cfg.OnChange = func(vteps []netip.Addr) {
+		if next != nil {
+			next(vteps)
+		}
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.calls++

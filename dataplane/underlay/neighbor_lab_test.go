@@ -2,7 +2,7 @@ package underlay_test
 
 import (
 	"fmt"
-	stdnet "net"
+	"net"
 	"testing"
 	"time"
 
@@ -17,17 +17,17 @@ import (
 
 // fastNeighbors makes a namespace's kernel give up on a neighbor within a third of a
 // second instead of three, on one interface.
-func fastNeighbors(n *net, ns *lab.NS, iface string) {
+func fastNeighbors(n *fabric, ns *lab.NS, iface string) {
 	for _, family := range []string{"ipv4", "ipv6"} {
 		n.Check(ns.Sysctl("net."+family+".neigh."+iface+".retrans_time_ms", "100"))
 	}
 }
 
 // setNeighbor writes an entry of a namespace's neighbor table.
-func setNeighbor(n *net, ns *lab.NS, iface, addr, mac string, state int) {
+func setNeighbor(n *fabric, ns *lab.NS, iface, addr, mac string, state int) {
 	link, err := ns.Link(iface)
 	n.Check(err)
-	hw, err := stdnet.ParseMAC(mac)
+	hw, err := net.ParseMAC(mac)
 	n.Check(err)
 	n.Check(ns.Handle().NeighSet(&netlink.Neigh{LinkIndex: link.Attrs().Index, IP: ip(addr).AsSlice(), HardwareAddr: hw, State: state}))
 }
@@ -47,7 +47,7 @@ func neighborState(t *testing.T, ns *lab.NS, iface, addr string) int {
 }
 
 func TestMACChangeInTheKernelsTable(t *testing.T) {
-	n := newNet(t)
+	n := newFabric(t)
 	n.Check(n.gw.Route(pfx("192.0.2.0/24"), lab.Via("10.0.1.254")))
 	r := run(t, n.gw, underlay.Config{}, "192.0.2.9", "10.0.1.254")
 	r.to("192.0.2.9", r1MAC)
@@ -60,13 +60,13 @@ func TestMACChangeInTheKernelsTable(t *testing.T) {
 }
 
 func TestMACChangeWithAnnouncement(t *testing.T) {
-	n := newNet(t)
+	n := newFabric(t)
 	n.Check(n.gw.Sysctl("net.ipv4.neigh.sw0.locktime", "0")) // else the kernel ignores a second answer within a second
 	r := run(t, n.gw, underlay.Config{}, "10.0.1.254")
 	r.to("10.0.1.254", r1MAC)
 	const moved = "02:00:00:00:77:77"
 	n.Check(n.r1.SetMAC("gw", moved))
-	hw, err := stdnet.ParseMAC(moved)
+	hw, err := net.ParseMAC(moved)
 	require.NoError(t, err)
 	// Gratuitous ARP: a request for the own address (RFC 5227 section 3).
 	addr := ip("10.0.1.254").As4()
@@ -79,7 +79,7 @@ func TestMACChangeWithAnnouncement(t *testing.T) {
 }
 
 func TestSilentMACChangeIsFound(t *testing.T) {
-	n := newNet(t)
+	n := newFabric(t)
 	fastNeighbors(n, n.gw, "sw0")
 	r := run(t, n.gw, underlay.Config{Reprobe: 200 * time.Millisecond}, "10.0.1.254", "fd01::fe")
 	r.to("10.0.1.254", r1MAC)
@@ -88,7 +88,7 @@ func TestSilentMACChangeIsFound(t *testing.T) {
 	// Without a neighbor message of its own: the address changes and nothing is said.
 	link, err := n.r1.Link("gw")
 	require.NoError(t, err)
-	hw, err := stdnet.ParseMAC(moved)
+	hw, err := net.ParseMAC(moved)
 	require.NoError(t, err)
 	n.Check(n.r1.Handle().LinkSetHardwareAddr(link, hw))
 	r.to("10.0.1.254", moved)
@@ -96,7 +96,7 @@ func TestSilentMACChangeIsFound(t *testing.T) {
 }
 
 func TestStaleNeighborIsConfirmed(t *testing.T) {
-	n := newNet(t)
+	n := newFabric(t)
 	setNeighbor(n, n.gw, "sw0", "10.0.1.254", r1MAC, unix.NUD_STALE)
 	r := run(t, n.gw, underlay.Config{}, "10.0.1.254")
 	soon(t, r.to("10.0.1.254", r1MAC)) // usable while stale
@@ -106,7 +106,7 @@ func TestStaleNeighborIsConfirmed(t *testing.T) {
 }
 
 func TestFixedNeighborIsLeftAlone(t *testing.T) {
-	n := newNet(t)
+	n := newFabric(t)
 	asked, err := n.r1.Capture("gw", lab.CaptureOptions{Filter: func(f []byte) bool { return f[12] == 8 && f[13] == 6 }})
 	require.NoError(t, err)
 	defer asked.Close()
@@ -122,7 +122,7 @@ func TestFixedNeighborIsLeftAlone(t *testing.T) {
 }
 
 func TestMissingNeighborIsSolicitedUntilItComes(t *testing.T) {
-	n := newNet(t)
+	n := newFabric(t)
 	fastNeighbors(n, n.gw, "sw0")
 	r := run(t, n.gw, underlay.Config{}, "10.0.1.77", "fd01::77")
 	r.refused("10.0.1.77", "neighbor 10.0.1.77 on sw0 does not answer")
@@ -133,7 +133,7 @@ func TestMissingNeighborIsSolicitedUntilItComes(t *testing.T) {
 }
 
 func TestNeighborThatDies(t *testing.T) {
-	n := newNet(t)
+	n := newFabric(t)
 	fastNeighbors(n, n.gw, "sw0")
 	n.Check(n.gw.Route(pfx("192.0.2.0/24"), lab.Via("10.0.1.254"), lab.Via("10.0.2.254")))
 	r := run(t, n.gw, underlay.Config{Reprobe: 200 * time.Millisecond}, "192.0.2.9")
@@ -145,7 +145,7 @@ func TestNeighborThatDies(t *testing.T) {
 }
 
 func TestNeighborDeletedByAnOperator(t *testing.T) {
-	n := newNet(t)
+	n := newFabric(t)
 	r := run(t, n.gw, underlay.Config{}, "10.0.1.254")
 	r.to("10.0.1.254", r1MAC)
 	link, err := n.gw.Link("sw0")

@@ -54,7 +54,7 @@ func soonest(t *testing.T, change func(round int) time.Duration) {
 // Half of the VTEPs are behind a router, half are on the link with fixed addresses (the
 // kernel's neighbor table is shared by all namespaces and small).
 func TestTwoThousandVTEPs(t *testing.T) {
-	n := newNet(t)
+	n := newFabric(t)
 	n.Check(n.gw.Addr("sw1", pfx("10.1.0.1/16")), n.gw.Route(pfx("192.0.0.0/16"), lab.Via("10.0.1.254")))
 	var far, near []string
 	for i := range 1000 {
@@ -91,7 +91,7 @@ func TestTwoThousandVTEPs(t *testing.T) {
 // A tiny buffer overflows while the loop is held up in OnChange; all is read anew and
 // nothing is missed.
 func TestLostEventsAreMadeUpFor(t *testing.T) {
-	n := newNet(t)
+	n := newFabric(t)
 	n.Check(n.gw.Route(pfx("192.0.2.0/24"), lab.Via("10.0.1.254")))
 	logged := &logBuffer{}
 	r := run(t, n.gw, underlay.Config{ReceiveBuffer: 4096, Log: logged.logger()}, "192.0.2.9", "10.0.2.254")

@@ -156,7 +156,7 @@ func (u *Underlay) publish(vtep netip.Addr, ways []Way, err error) bool {
 
 func sameError(a, b error) bool {
 	if a == nil || b == nil {
-		return a == b
+		return a == nil && b == nil
 	}
 	return a.Error() == b.Error()
 }

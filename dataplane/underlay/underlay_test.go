@@ -1,7 +1,7 @@
 package underlay_test
 
 import (
-	stdnet "net"
+	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -23,7 +23,7 @@ func contains(s, part string) bool        { return strings.Contains(s, part) }
 func must(a encap.MAC, _ error) encap.MAC { return a }
 
 func TestSameSubnet(t *testing.T) {
-	n := newNet(t)
+	n := newFabric(t)
 	r := run(t, n.gw, underlay.Config{TTL: 33}, "10.0.1.254")
 	soon(t, r.to("10.0.1.254", r1MAC))
 	adjs, err := r.Resolve(ip("10.0.1.254"))
@@ -42,7 +42,7 @@ func TestSameSubnet(t *testing.T) {
 }
 
 func TestGatewayBothFamilies(t *testing.T) {
-	n := newNet(t)
+	n := newFabric(t)
 	n.Check(n.gw.Route(pfx("192.0.2.0/24"), lab.Via("10.0.1.254")), n.gw.Route(pfx("2001:db8::/32"), lab.Via("fd02::fe")))
 	r := run(t, n.gw, underlay.Config{ZeroChecksum6: true}, "192.0.2.9", "2001:db8::9", "fd01::fe")
 	r.to("192.0.2.9", r1MAC)
@@ -59,7 +59,7 @@ func TestGatewayBothFamilies(t *testing.T) {
 }
 
 func TestIPv4OverIPv6NextHopAndOnlink(t *testing.T) {
-	n := newNet(t)
+	n := newFabric(t)
 	n.Check(
 		n.gw.Route(pfx("192.0.2.0/24"), lab.Hop{Via: ip("fd01::fe"), Dev: "sw0"}),
 		n.r1.Addr("gw", pfx("198.51.100.1/32")),
@@ -72,7 +72,7 @@ func TestIPv4OverIPv6NextHopAndOnlink(t *testing.T) {
 }
 
 func TestMultipath(t *testing.T) {
-	n := newNet(t)
+	n := newFabric(t)
 	n.Check(
 		n.gw.Route(pfx("192.0.2.0/24"), lab.Via("10.0.2.254"), lab.Via("10.0.1.254")),
 		n.gw.Route(pfx("2001:db8::/32"), lab.Via("fd02::fe"), lab.Via("fd01::fe")),
@@ -100,7 +100,7 @@ func TestMultipath(t *testing.T) {
 }
 
 func TestNextHopObjects(t *testing.T) {
-	n := newNet(t, lab.Tool("ip"))
+	n := newFabric(t, lab.Tool("ip"))
 	for _, args := range [][]string{
 		{"nexthop", "add", "id", "1", "via", "10.0.1.254", "dev", "sw0"},
 		{"nexthop", "add", "id", "2", "via", "10.0.2.254", "dev", "sw1"},
@@ -131,7 +131,7 @@ func TestNextHopObjects(t *testing.T) {
 }
 
 func TestRouteChangesArriveInTime(t *testing.T) {
-	n := newNet(t)
+	n := newFabric(t)
 	n.Check(n.gw.Route(pfx("192.0.2.0/24"), lab.Via("10.0.1.254")))
 	r := run(t, n.gw, underlay.Config{}, "192.0.2.9", "10.0.2.254")
 	r.to("192.0.2.9", r1MAC)
@@ -150,7 +150,7 @@ func TestRouteChangesArriveInTime(t *testing.T) {
 }
 
 func TestMetricAndRouteMTU(t *testing.T) {
-	n := newNet(t)
+	n := newFabric(t)
 	route := func(metric, mtu int, via string) *netlink.Route {
 		return &netlink.Route{Dst: prefixNet("192.0.2.0/24"), Gw: ip(via).AsSlice(), Priority: metric, MTU: mtu}
 	}
@@ -171,7 +171,7 @@ func TestMetricAndRouteMTU(t *testing.T) {
 }
 
 func TestRefusals(t *testing.T) {
-	n := newNet(t)
+	n := newFabric(t)
 	other := n.NS("other")
 	n.Veth(lab.End{NS: n.gw, Name: "mgmt", Addrs: pfxs("10.9.0.1/24")}, lab.End{NS: other, Name: "gw", Addrs: pfxs("10.9.0.2/24")}, lab.VethOptions{})
 	for dst, kind := range map[string]int{
@@ -210,7 +210,7 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestSourceAddress(t *testing.T) {
-	n := newNet(t)
+	n := newFabric(t)
 	n.Check(n.gw.Addr("lo", pfx("10.255.0.1/32")))
 	n.Check(n.gw.Handle().RouteAdd(&netlink.Route{Dst: prefixNet("192.0.2.0/24"), Gw: ip("10.0.1.254").AsSlice(), Src: ip("10.255.0.1").AsSlice()}))
 	local := func(r *runner, vtep string) netip.Addr {
@@ -229,7 +229,7 @@ func TestSourceAddress(t *testing.T) {
 }
 
 func TestPolicyRules(t *testing.T) {
-	n := newNet(t)
+	n := newFabric(t)
 	n.Check(n.gw.Route(pfx("192.0.2.0/24"), lab.Via("10.0.1.254")))
 	n.Check(n.gw.Addr("lo", pfx("10.255.0.1/32")))
 	n.Check(n.gw.Handle().RouteAdd(&netlink.Route{Dst: prefixNet("192.0.2.0/24"), Gw: ip("10.0.2.254").AsSlice(), Table: 100}))
@@ -244,7 +244,7 @@ func TestPolicyRules(t *testing.T) {
 }
 
 func TestAddressGoesAndTakesItsRoutesAlong(t *testing.T) {
-	n := newNet(t)
+	n := newFabric(t)
 	n.Check(n.gw.Route(pfx("192.0.2.0/24"), lab.Via("10.0.1.254")))
 	n.Check(n.gw.Handle().RouteAdd(&netlink.Route{Dst: prefixNet("192.0.2.0/24"), Gw: ip("10.0.2.254").AsSlice(), Priority: 500}))
 	r := run(t, n.gw, underlay.Config{}, "192.0.2.9")
@@ -254,7 +254,7 @@ func TestAddressGoesAndTakesItsRoutesAlong(t *testing.T) {
 }
 
 func TestPortDownFallsBackToTheOtherRoute(t *testing.T) {
-	n := newNet(t)
+	n := newFabric(t)
 	n.Check(n.gw.Route(pfx("192.0.2.0/24"), lab.Via("10.0.1.254")))
 	n.Check(n.gw.Handle().RouteAdd(&netlink.Route{Dst: prefixNet("192.0.2.0/24"), Gw: ip("10.0.2.254").AsSlice(), Priority: 500}))
 	r := run(t, n.gw, underlay.Config{}, "192.0.2.9", "10.0.2.254", "10.0.1.254")
@@ -268,7 +268,7 @@ func TestPortDownFallsBackToTheOtherRoute(t *testing.T) {
 }
 
 func TestInterfaceDeletedAndMadeAgain(t *testing.T) {
-	n := newNet(t)
+	n := newFabric(t)
 	r := run(t, n.gw, underlay.Config{}, "10.0.1.254", "10.0.2.254")
 	r.to("10.0.1.254", r1MAC)
 	for range 3 {
@@ -285,12 +285,12 @@ func TestPortThatDoesNotExistYet(t *testing.T) {
 	gw, peer := l.NS("gw"), l.NS("peer")
 	r := run(t, gw, underlay.Config{}, "10.0.1.254")
 	r.refused("10.0.1.254", "no route")
-	(&net{TestLab: l, gw: gw, r1: peer}).link0()
+	(&fabric{TestLab: l, gw: gw, r1: peer}).link0()
 	r.to("10.0.1.254", r1MAC)
 }
 
 func TestVLANSubInterface(t *testing.T) {
-	n := newNet(t, lab.LinkKind("vlan"))
+	n := newFabric(t, lab.LinkKind("vlan"))
 	n.Check(n.gw.VLAN("sw0", "sw0.5", 5), n.r1.VLAN("gw", "gw.5", 5))
 	n.Check(n.gw.Addr("sw0.5", pfx("10.0.5.1/24")), n.r1.Addr("gw.5", pfx("10.0.5.254/24")))
 	r := run(t, n.gw, underlay.Config{}, "10.0.5.254")
@@ -302,7 +302,7 @@ func TestVLANSubInterface(t *testing.T) {
 }
 
 func TestPortWithVLAN(t *testing.T) {
-	n := newNet(t)
+	n := newFabric(t)
 	r := run(t, n.gw, underlay.Config{Ports: []underlay.Port{{ID: 1, Name: "sw0", VLAN: 12}}}, "10.0.1.254", "10.0.2.254")
 	r.to("10.0.1.254", r1MAC)
 	assert.Equal(t, uint16(12), r.status("10.0.1.254").Ways[0].Outer.VLAN)
@@ -310,7 +310,7 @@ func TestPortWithVLAN(t *testing.T) {
 }
 
 func TestTrackAndUntrack(t *testing.T) {
-	n := newNet(t)
+	n := newFabric(t)
 	r := run(t, n.gw, underlay.Config{})
 	_, err := r.Resolve(ip("10.0.1.254"))
 	assert.ErrorContains(t, err, "not tracked")
@@ -360,7 +360,7 @@ func TestConfigErrors(t *testing.T) {
 }
 
 // prefixNet is a prefix as the netlink library takes it.
-func prefixNet(s string) *stdnet.IPNet {
+func prefixNet(s string) *net.IPNet {
 	p := pfx(s)
-	return &stdnet.IPNet{IP: p.Addr().AsSlice(), Mask: stdnet.CIDRMask(p.Bits(), p.Addr().BitLen())}
+	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }

@@ -197,7 +197,7 @@ func (ns *NS) tentative(link netlink.Link) (bool, error) {
 }
 
 // probeLinkKind makes and removes a link of the kind in a namespace of its own.
-func probeLinkKind(kind string) error {
+func probeLinkKind(kind string) (err error) {
 	if err := Root.check(); err != nil {
 		return err
 	}
@@ -205,7 +205,7 @@ func probeLinkKind(kind string) error {
 	if err != nil {
 		return err
 	}
-	defer ns.Close()
+	defer func() { err = errors.Join(err, ns.Close()) }()
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name = "probe0"
 	var link netlink.Link = &netlink.GenericLink{LinkAttrs: attrs, LinkType: kind}

@@ -39,7 +39,7 @@ func (ns *NS) OffloadsOff(link string) error {
 		if err != nil {
 			return fmt.Errorf("lab: socket: %w", err)
 		}
-		defer unix.Close(fd)
+		defer func() { _ = unix.Close(fd) }()
 		for _, o := range offloads {
 			v := ethtoolValue{cmd: o.cmd}
 			req := ifreqData{data: unsafe.Pointer(&v)}

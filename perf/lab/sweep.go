@@ -58,7 +58,8 @@ func startTime(pid int) (string, error) {
 }
 
 // Sweep removes the namespaces of processes that ended without closing them, with
-// what still runs inside, and returns the names of those removed.
+// what still runs inside, and returns the names of those removed. A process that it
+// cannot see, because it has another PID namespace but the same /run/netns, counts as ended.
 func Sweep() ([]string, error) {
 	files, err := os.ReadDir(runDir)
 	if errors.Is(err, os.ErrNotExist) {
