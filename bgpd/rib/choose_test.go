@@ -147,6 +147,23 @@ func selectAtRandom(t *testing.T, rng *rand.Rand) {
 	other.flush()
 	assert.Equal(t, b.bindings(), other.bindings(), "learned in another order")
 	checkLevels(t, other, &c)
+	checkNothingLeaks(t, b)
+}
+
+// checkNothingLeaks removes all sources; no record may be left.
+func checkNothingLeaks(t *testing.T, b *bench) {
+	for _, id := range oracleSources {
+		b.RemoveSource(id)
+	}
+	b.flush()
+	assert.Empty(t, b.bindings())
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	assert.Empty(t, b.queue.attrs.index, "attributes")
+	assert.Zero(t, b.queue.ops.used, "queue")
+	assert.Zero(t, b.t4.trie.nodes.used+b.t6.trie.nodes.used, "nodes")
+	assert.Zero(t, b.t4.paths.used+b.t6.paths.used, "paths")
+	assert.Zero(t, b.counters.Programmed+b.counters.Paths+b.counters.Prefixes+b.counters.Groups+b.counters.Contested)
 }
 
 // say says one random thing to both.
