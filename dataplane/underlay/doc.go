@@ -32,6 +32,11 @@
 // net.ipv4.conf.*.ignore_routes_with_linkdown says; another route is chosen only when
 // the kernel chooses it.
 //
+// The kernel tells of a lost carrier at once if the last such message is more than a
+// second old, else within a second. The MTU of a way is the least of the route's, the
+// interface's and the port's; smaller ones that routers further on report by ICMP are not
+// part of it.
+//
 // # Neighbors
 //
 // A neighbor that is missing or failed is solicited by the kernel on our behalf

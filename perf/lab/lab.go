@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"errors"
+	"os"
 	"os/signal"
 	"slices"
 	"sync"
@@ -41,13 +42,17 @@ func (l *Lab) Close() error {
 }
 
 // Run is for programs: it sweeps what earlier runs left, calls f with an empty Lab and
-// closes that when f returns or panics. The context ends at the first SIGINT or SIGTERM; f has
-// to return then.
+// closes that when f returns or panics. The context ends at the first SIGINT, SIGTERM or
+// SIGHUP; f has to return then.
 func Run(ctx context.Context, f func(context.Context, *Lab) error) (err error) {
 	if _, err := Sweep(); err != nil {
 		return err
 	}
-	ctx, stop := signal.NotifyContext(ctx, unix.SIGINT, unix.SIGTERM)
+	signals := []os.Signal{unix.SIGINT, unix.SIGTERM}
+	if !signal.Ignored(unix.SIGHUP) { // as it is under nohup
+		signals = append(signals, unix.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(ctx, signals...)
 	defer stop()
 	var l Lab
 	defer func() { err = errors.Join(err, l.Close()) }()

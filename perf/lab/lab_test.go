@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -244,4 +245,41 @@ func TestRunClosesAndSweepFindsTheDead(t *testing.T) {
 	assert.NotContains(t, removed, own.Name())
 	assert.FileExists(t, stranger)
 	assert.NoFileExists(t, dead)
+}
+
+func TestRunEndsWithASignal(t *testing.T) {
+	lab.Need(t, lab.Root)
+	for _, sig := range []unix.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP} {
+		var path string
+		err := lab.Run(t.Context(), func(ctx context.Context, l *lab.Lab) error {
+			ns, err := l.NS("signal")
+			require.NoError(t, err)
+			path = ns.Path()
+			require.NoError(t, unix.Kill(os.Getpid(), sig))
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		assert.ErrorIs(t, err, context.Canceled)
+		assert.NoFileExists(t, path)
+	}
+}
+
+func TestSweepEndsWhatADeadProcessLeftRunning(t *testing.T) {
+	lab.Need(t, lab.Root, lab.Tool("ip"))
+	const dead = "eipgw-2147483646-1-2-dead"
+	require.NoError(t, exec.Command("ip", "netns", "add", dead).Run())
+	sleep := exec.Command("ip", "netns", "exec", dead, "sleep", "60")
+	require.NoError(t, sleep.Start())
+	inside := "/proc/" + itoa(sleep.Process.Pid) + "/ns/net"
+	require.Eventually(t, func() bool {
+		want, err := os.Stat("/run/netns/" + dead)
+		have, errHave := os.Stat(inside)
+		return err == nil && errHave == nil && os.SameFile(want, have)
+	}, 2*time.Second, time.Millisecond)
+	waited := make(chan error, 1)
+	go func() { waited <- sleep.Wait() }()
+	_, err := lab.Sweep()
+	require.NoError(t, err)
+	assert.ErrorContains(t, <-waited, "killed")
+	assert.NoFileExists(t, "/run/netns/"+dead)
 }
