@@ -1,0 +1,4 @@
+package lab
+
+// StartTime is for tests that play a maker of namespaces.
+var StartTime = startTime
