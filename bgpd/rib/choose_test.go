@@ -210,9 +210,11 @@ func checkLevels(t *testing.T, b *bench, c *claims) {
 				fine = append(fine, c)
 			}
 		}
+		was := contested
 		contested += count(slices.ContainsFunc(fine, func(a Candidate) bool {
 			return slices.ContainsFunc(fine, func(b Candidate) bool { return a.Source != b.Source && a.Tunnel != b.Tunnel })
 		}))
+		assert.Equal(t, contested > was, s.Contested)
 		return true
 	})
 	st := b.Status()

@@ -71,10 +71,6 @@ type Config struct {
 	// MaxRefusals bounds the list of refusals; 0 is 1024.
 	MaxRefusals int
 
-	// MaxGroup bounds the tunnels of one EIP; 0 is 64. Of more equal claims the
-	// lowest tunnels are taken, the same ones on every gateway.
-	MaxGroup int
-
 	Log *slog.Logger // nil is silent
 }
 

@@ -76,6 +76,7 @@ func (t *table[K]) state(i uint32) PrefixState {
 		Prefix:     key.prefix(),
 		Tunnels:    slices.Clone(chosen.tunnels()),
 		Programmed: n.flags&flagProgrammed != 0,
+		Contested:  n.flags&flagContested != 0,
 		Problem:    t.r.problems[key],
 		Candidates: t.candidates(i, chosen),
 	}

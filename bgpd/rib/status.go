@@ -123,6 +123,7 @@ type PrefixState struct {
 	Prefix     netip.Prefix
 	Tunnels    []encap.Tunnel // chosen; empty when no claim is accepted
 	Programmed bool           // the table holds a binding for it
+	Contested  bool           // several sources claim it with different tunnels
 	Problem    string         // why what is programmed is not what is chosen
 	Candidates []Candidate    // best first
 }
