@@ -93,37 +93,34 @@ func (p *pacer) idle() bool {
 		return false
 	}
 	pause := min(time.Duration(p.empty-spinRounds)*pauseStep, pauseMax)
-	wakes := len(p.waiters) == 1 || p.descs != nil
-	switch {
-	case wakes && p.vain < vainWakes:
-		p.wait(pause)
-	case len(p.waiters) > 1:
-		for _, w := range p.waiters {
-			w.Wait(pause / time.Duration(len(p.waiters))) // one cannot wake us for another
-		}
-	default:
+	if p.vain >= vainWakes || p.waiters == nil && p.descs == nil {
 		sleep(pause)
+		return true
+	}
+	if pause == pauseMax && (len(p.waiters) == 1 || p.descs != nil) {
+		pause = waitMax
+	}
+	start := now()
+	p.wait(pause)
+	if now().Sub(start) < pause {
+		p.vain++ // for a frame, or for nothing: the next round will tell
 	}
 	return true
 }
 
-// wait sleeps until a frame comes, or for pause; for waitMax once pauses have grown.
-func (p *pacer) wait(pause time.Duration) {
-	if pause == pauseMax {
-		pause = waitMax
-	}
-	start := now()
-	if len(p.waiters) == 1 {
-		p.waiters[0].Wait(pause)
-	} else {
-		for i, d := range p.descs {
-			p.fds[i] = pollFD{fd: int32(d.FD()), events: pollIn}
+// wait sleeps in the ports until a frame comes, or for d. Where several ports can
+// only wait one after the other, each gets a share of it.
+func (p *pacer) wait(d time.Duration) {
+	if len(p.waiters) == 1 || p.descs == nil {
+		for _, w := range p.waiters {
+			w.Wait(d / time.Duration(len(p.waiters)))
 		}
-		pollAny(p.fds, pause)
+		return
 	}
-	if now().Sub(start) < pause {
-		p.vain++ // for a frame, or for nothing: the next round will tell
+	for i, desc := range p.descs {
+		p.fds[i] = pollFD{fd: int32(desc.FD()), events: pollIn}
 	}
+	pollAny(p.fds, d)
 }
 
 // now reads the clock: when the worker sleeps, and once in many rounds otherwise.

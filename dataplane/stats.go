@@ -39,7 +39,7 @@ type WorkerStats struct {
 }
 
 // Received counts the frames of all ports.
-func (s *WorkerStats) Received() (n uint64) {
+func (s WorkerStats) Received() (n uint64) {
 	for i := range s.Ports {
 		n += s.Ports[i].RxPackets
 	}
@@ -47,7 +47,7 @@ func (s *WorkerStats) Received() (n uint64) {
 }
 
 // Sent counts the frames that ports took.
-func (s *WorkerStats) Sent() (n uint64) {
+func (s WorkerStats) Sent() (n uint64) {
 	for i := range s.Ports {
 		n += s.Ports[i].TxPackets
 	}
@@ -55,7 +55,7 @@ func (s *WorkerStats) Sent() (n uint64) {
 }
 
 // Dropped counts the frames dropped for any Reason.
-func (s *WorkerStats) Dropped() (n uint64) {
+func (s WorkerStats) Dropped() (n uint64) {
 	for _, c := range s.Drops {
 		n += c.Packets
 	}
