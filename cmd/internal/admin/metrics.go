@@ -218,17 +218,29 @@ func (e emitter) rib(m *Metrics) {
 	e.ch <- prometheus.MustNewConstHistogram(ribLag, r.Lag.Count, r.Lag.Sum.Seconds(), buckets)
 }
 
+// bgp skips what is listed twice, a prefix as wanted and on its way out: two values of
+// one metric would spoil the whole page.
 func (e emitter) bgp(m *Metrics) {
+	seen := map[string]bool{}
 	for _, n := range m.Neighbors {
 		name := NeighborName(&n)
-		e.yes(neighborUp, n.State == "established", name, n.Role.String())
+		if seen[name] {
+			continue
+		}
+		seen[name] = true
+		e.yes(neighborUp, n.State == StateEstablished, name, n.Role)
 		e.send(neighborIn, float64(n.Received), name)
 		e.send(neighborOut, float64(n.Advertised), name)
 		e.send(neighborBad, float64(n.Refused), name)
 		e.send(flaps, float64(n.Flaps), name)
 	}
+	states := map[string]bool{}
 	for _, s := range m.Segments {
-		e.yes(announced, s.State == "announced", s.Prefix.String())
+		p := s.Prefix.String()
+		states[p] = states[p] || s.State == "announced"
+	}
+	for p, up := range states {
+		e.yes(announced, up, p)
 	}
 }
 

@@ -3,8 +3,6 @@ package admin
 import (
 	"net/netip"
 	"time"
-
-	"github.com/eipgw/eipgw/bgpd"
 )
 
 // Status is the gateway at a glance.
@@ -145,8 +143,38 @@ type Segment struct {
 	MED              *uint32      `json:"med,omitempty"`
 }
 
-// Neighbor is a BGP neighbor.
-type Neighbor = bgpd.NeighborStatus
+// Neighbor is a BGP neighbor. A range that nobody has connected from has one without
+// an address, in the state listening.
+type Neighbor struct {
+	Name    string       `json:"name"` // what the configuration calls it
+	Address netip.Addr   `json:"address,omitzero"`
+	Range   netip.Prefix `json:"range,omitzero"` // that it connected from
+	Role    string       `json:"role"`           // switch or virtual-router
+	ASN     uint32       `json:"asn"`
+
+	State    string     `json:"state"` // idle, active, opensent, openconfirm, established, listening
+	Since    time.Time  `json:"since,omitzero"`
+	RouterID netip.Addr `json:"router_id,omitzero"`
+	Local    netip.Addr `json:"local,omitzero"`
+	Families []string   `json:"families"` // negotiated
+	Synced   bool       `json:"synced"`   // the initial dump is in
+
+	Received   uint64 `json:"received"`   // routes that it announces now
+	Accepted   uint64 `json:"accepted"`   // of them, those that became claims
+	Refused    uint64 `json:"refused"`    // routes that could not, since the start
+	Advertised uint64 `json:"advertised"` // segments announced to it now
+
+	Flaps     uint64    `json:"flaps"` // sessions lost since the start
+	LastError string    `json:"last_error,omitempty"`
+	ErrorTime time.Time `json:"error_time,omitzero"`
+}
+
+// Roles of neighbors, and the state of a session that is up.
+const (
+	RoleSwitch        = "switch"
+	RoleVirtualRouter = "virtual-router"
+	StateEstablished  = "established"
+)
 
 // StateUp is the state of a port that works.
 const StateUp = "up"
