@@ -253,7 +253,11 @@ func (s *Speaker) note(addr netip.Addr, kind noteKind, text string) {
 	if ses == nil {
 		return
 	}
-	ses.problem(text, now)
+	// GoBGP says why a timer ran out or a message was bad just before it says that the
+	// connection is lost.
+	if kind != noteDown || text != lostConnection || now.Sub(ses.errorTime) > time.Second {
+		ses.problem(text, now)
+	}
 	if kind == noteDiscards {
 		ses.discards.add(now)
 	}

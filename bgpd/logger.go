@@ -60,7 +60,7 @@ func (l *libLogger) Warn(msg string, f log.Fields) {
 func (l *libLogger) Info(msg string, f log.Fields) {
 	if msg == sayPeerDown {
 		if a, ok := neighborOf(f); ok {
-			l.note(a, noteDown, fmt.Sprint(f["Reason"]))
+			l.note(a, noteDown, reason(fmt.Sprint(f["Reason"])))
 		}
 	}
 	l.Debug(msg, f)
@@ -92,6 +92,23 @@ func (l *libLogger) emit(level slog.Level, msg string, f log.Fields) {
 		l.note(a, kind, describe(msg, f))
 	}
 	l.log.LogAttrs(context.Background(), level, "gobgp: "+msg, attrs(f)...)
+}
+
+const lostConnection = "connection lost"
+
+// reason is GoBGP's reason for the end of a session in plain words. What it calls
+// graceful restart is a connection lost, or a hold timer that ran out, with a
+// neighbor that knows graceful restart.
+func reason(s string) string {
+	switch s {
+	case "graceful-restart", "read-failed", "write-failed":
+		return lostConnection
+	case "hold-timer-expired":
+		return "hold timer expired"
+	case "dying":
+		return "removed from the configuration"
+	}
+	return strings.ReplaceAll(s, "-", " ")
 }
 
 // neighborOf is the neighbor that a message is about.

@@ -81,10 +81,10 @@ func connect(t *testing.T, gateway, addr netip.Addr, o peerOptions) (*peer, erro
 		p.caps = append(p.caps, bgp.NewCapAddPath([]*bgp.CapAddPathTuple{bgp.NewCapAddPathTuple(bgp.RF_IPv4_UC, bgp.BGP_ADD_PATH_SEND)}))
 		p.options = &bgp.MarshallingOption{AddPath: map[bgp.RouteFamily]bgp.BGPAddPathMode{bgp.RF_IPv4_UC: bgp.BGP_ADD_PATH_BOTH}}
 	}
-	go p.receive()
-	t.Cleanup(p.close)
 	p.send(bgp.NewBGPOpenMessage(uint16(min(o.as, bgp.AS_TRANS)), 30, o.routerID,
 		[]bgp.OptionParameterInterface{bgp.NewOptionParameterCapability(p.caps)}))
+	go p.receive()
+	t.Cleanup(p.close)
 	return p, nil
 }
 
