@@ -32,7 +32,7 @@ func (g *gateway) why(ctx context.Context, eip netip.Addr) (whyAnswer, error) {
 func (g *gateway) ready(ctx context.Context) (bool, error) {
 	select {
 	case err := <-g.exited:
-		return false, fmt.Errorf("demo: the gateway ended while it started: %v", err)
+		return false, fmt.Errorf("demo: the gateway ended while it started: %w", err)
 	default:
 	}
 	_, err := g.run(ctx, "show", "status")

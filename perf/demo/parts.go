@@ -22,9 +22,8 @@ type router struct {
 	name   string
 	addr   netip.Addr // VTEP and BGP session address
 	vni    uint32
-	mac    [6]byte // of its tap0
-	encap  bool    // says its tunnel by attribute 23; else by large community
-	eips   []netip.Addr
+	mac    [6]byte    // of its tap0
+	encap  bool       // says its tunnel by attribute 23; else by large community
 	tunnel *peers.OVS // nil: the embedded process takes the tunnel itself
 }
 

@@ -29,8 +29,6 @@ const (
 )
 
 var (
-	clientAddr   = netip.MustParseAddr("198.51.100.2")
-	clientAddr6  = netip.MustParseAddr("2001:db8:c::2")
 	gatewayAddr  = netip.MustParseAddr("10.0.1.2")
 	gatewayAddr6 = netip.MustParseAddr("fd00:1::2")
 	serviceAddr  = netip.MustParseAddr("10.255.0.1")
