@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/eipgw/eipgw/perf/lab"
+	"github.com/eipgw/eipgw/perf/peers"
 )
 
 // Kinds of parts.
@@ -33,7 +34,7 @@ type demo struct {
 	Options
 	*report
 	net      *network
-	gw       *gateway
+	gw       *peers.Gateway
 	vr1, vr2 *router
 	pingID   uint16
 }
@@ -110,9 +111,6 @@ func (d *demo) start(ctx context.Context, dir string) error {
 	if d.gw, err = startGateway(ctx, d.net.gateway, d.Exe, dir); err != nil {
 		return err
 	}
-	if _, ok, err := until(ctx, convergence, func() (bool, error) { return d.gw.ready(ctx) }); err != nil || !ok {
-		return errors.Join(fmt.Errorf("demo: the gateway does not answer within %v", convergence), err)
-	}
 	if err := d.startRouter(ctx, d.vr1, 65101, dir); err != nil {
 		return err
 	}
@@ -123,7 +121,7 @@ func (d *demo) lastWords() string {
 	if d.gw == nil {
 		return "nothing, it was not started"
 	}
-	return d.gw.logTail()
+	return d.gw.Log()
 }
 
 // until polls a condition until it holds; false when it does not within limit.

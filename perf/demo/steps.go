@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/eipgw/eipgw/perf/lab"
+	"github.com/eipgw/eipgw/perf/peers"
 )
 
 var (
@@ -81,11 +82,11 @@ func (d *demo) expectRoutes(ctx context.Context, sw *lab.NS, want map[netip.Pref
 // expectBindings waits until the gateway forwards every one of the EIPs.
 func (d *demo) expectBindings(ctx context.Context, eips ...netip.Addr) error {
 	for _, eip := range eips {
-		var why whyAnswer
+		var why peers.Why
 		_, ok, err := until(ctx, convergence, func() (bool, error) {
 			var err error
-			why, err = d.gw.why(ctx, eip)
-			return why.forwarded(), err
+			why, err = d.gw.Why(ctx, eip)
+			return why.Forwarded(), err
 		})
 		if err != nil {
 			return err
@@ -195,7 +196,7 @@ func (d *demo) segmentsChange(ctx context.Context) error {
 		{"segment", "add", half1.String()}, {"segment", "add", half2.String()},
 		{"segment", "withdraw", segment4.String()}, {"segment", "add", newSegment.String()},
 	} {
-		if _, err := d.gw.run(ctx, args...); err != nil {
+		if _, err := d.gw.Run(ctx, args...); err != nil {
 			return err
 		}
 		d.saw("eipgw %s", strings.Join(args, " "))
@@ -245,7 +246,7 @@ func (d *demo) unboundGoesNowhere(ctx context.Context) error {
 		return err
 	}
 	defer fromGateway.Close()
-	before, err := d.gw.counters(ctx)
+	before, err := d.gw.Counters(ctx)
 	if err != nil {
 		return err
 	}
@@ -253,11 +254,11 @@ func (d *demo) unboundGoesNowhere(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	after, err := d.gw.counters(ctx)
+	after, err := d.gw.Counters(ctx)
 	if err != nil {
 		return err
 	}
-	dropped := after.drop("no_binding") - before.drop("no_binding")
+	dropped := after.Drop("no_binding") - before.Drop("no_binding")
 	d.check(p.lost == p.sent, "ping %s: %d sent, none answered", unboundEIP, p.sent)
 	d.check(toGateway.Count() == p.sent, "%d frames for it on the gateway's link: each once, no loop", toGateway.Count())
 	d.check(fromGateway.Count() == 0, "%d frames for it left the gateway", fromGateway.Count())
@@ -278,7 +279,7 @@ func (d *demo) routerDies(ctx context.Context) error {
 	gone := []netip.Addr{eip2, eip2v6, movingEIP, eipInNew}
 	took, ok, err := until(ctx, convergence, func() (bool, error) {
 		for _, eip := range gone {
-			if why, err := d.gw.why(ctx, eip); err != nil || why.forwarded() {
+			if why, err := d.gw.Why(ctx, eip); err != nil || why.Forwarded() {
 				return false, err
 			}
 		}
@@ -300,20 +301,20 @@ func (d *demo) routerDies(ctx context.Context) error {
 // everyFrameAccounted is step 7.
 func (d *demo) everyFrameAccounted(ctx context.Context) error {
 	d.next("Every frame is accounted for.")
-	table, err := d.gw.run(ctx, "show", "counters")
+	table, err := d.gw.Run(ctx, "show", "counters")
 	if err != nil {
 		return err
 	}
 	d.saw("%s", strings.TrimRight(table, "\n"))
-	var c counters
+	var c peers.Counters
 	_, ok, err := until(ctx, 5*time.Second, func() (bool, error) {
-		c, err = d.gw.counters(ctx)
-		return c.Received.Packets == c.Sent.Packets+c.dropped(), err
+		c, err = d.gw.Counters(ctx)
+		return c.Received.Packets == c.Sent.Packets+c.Dropped(), err
 	})
 	if err != nil {
 		return err
 	}
-	d.check(ok && c.Received.Packets > 0, "%d frames in = %d out + %d dropped", c.Received.Packets, c.Sent.Packets, c.dropped())
+	d.check(ok && c.Received.Packets > 0, "%d frames in = %d out + %d dropped", c.Received.Packets, c.Sent.Packets, c.Dropped())
 	return nil
 }
 
@@ -325,7 +326,7 @@ func (d *demo) gatewayStops(ctx context.Context) error {
 		return err
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- d.gw.stop(20 * time.Second) }()
+	go func() { ended <- d.gw.Stop(20 * time.Second) }()
 	_, ok, err := until(ctx, convergence, func() (bool, error) {
 		have, err := learnedRoutes(d.net.switchA)
 		return len(have) == 0, err

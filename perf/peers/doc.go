@@ -11,6 +11,8 @@
 //	             to a TAP interface, where the namespace's kernel answers
 //	control.go   the parent's side: start such a process, tell it what to do, ask it
 //
+//	gateway.go   the gateway itself, as a process of its own
+//
 // The others run what an operator runs, from Debian's packages:
 //
 //	frr.go bird.go exabgp.go ovs.go
