@@ -55,13 +55,13 @@ func attachFlags(m Mode) link.XDPAttachFlags {
 }
 
 func (i *Interface) setOwnMAC(dev device) error {
-	var mac uint64
+	var set filterSettings
 	if !i.cfg.AnyMAC {
 		for n, b := range dev.mac {
-			mac |= uint64(b) << (8 * n)
+			set.OwnMac |= uint64(b) << (8 * n)
 		}
 	}
-	if err := i.objs.OwnMac.Set(mac); err != nil {
+	if err := i.objs.FilterSettings.Put(uint32(0), set); err != nil {
 		return fmt.Errorf("afxdp: %s: telling the XDP program the interface's address: %w", i.cfg.Name, err)
 	}
 	return nil
@@ -91,7 +91,7 @@ func (i *Interface) explainAttach(dev device, m Mode, err error) error {
 
 // foreignProgram is an error that names the XDP program on the device, or nil when
 // there is none.
-func (d *device) foreignProgram() error {
+func (d device) foreignProgram() error {
 	if d.xdp == nil || !d.xdp.Attached {
 		return nil
 	}

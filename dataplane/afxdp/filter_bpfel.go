@@ -40,17 +40,22 @@ type filterPrefix6 struct {
 	Addr [16]uint8
 }
 
+type filterSettings struct {
+	_      structs.HostLayout
+	OwnMac uint64
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	filterMapFilterCounters = "filter_counters"
+	filterMapFilterSettings = "filter_settings"
 	filterMapQueues         = "queues"
 	filterMapSegments4      = "segments4"
 	filterMapSegments6      = "segments6"
 	filterMapSockets        = "sockets"
 	filterProgEipgwFilter   = "eipgw_filter"
-	filterVarOwnMac         = "own_mac"
 )
 
 // loadFilter returns the embedded CollectionSpec for filter.
@@ -103,6 +108,7 @@ type filterProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type filterMapSpecs struct {
 	FilterCounters *ebpf.MapSpec `ebpf:"filter_counters"`
+	FilterSettings *ebpf.MapSpec `ebpf:"filter_settings"`
 	Queues         *ebpf.MapSpec `ebpf:"queues"`
 	Segments4      *ebpf.MapSpec `ebpf:"segments4"`
 	Segments6      *ebpf.MapSpec `ebpf:"segments6"`
@@ -113,7 +119,6 @@ type filterMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type filterVariableSpecs struct {
-	OwnMac *ebpf.VariableSpec `ebpf:"own_mac"`
 }
 
 // filterObjects contains all objects after they have been loaded into the kernel.
@@ -137,6 +142,7 @@ func (o *filterObjects) Close() error {
 // It can be passed to loadFilterObjects or ebpf.CollectionSpec.LoadAndAssign.
 type filterMaps struct {
 	FilterCounters *ebpf.Map `ebpf:"filter_counters"`
+	FilterSettings *ebpf.Map `ebpf:"filter_settings"`
 	Queues         *ebpf.Map `ebpf:"queues"`
 	Segments4      *ebpf.Map `ebpf:"segments4"`
 	Segments6      *ebpf.Map `ebpf:"segments6"`
@@ -146,6 +152,7 @@ type filterMaps struct {
 func (m *filterMaps) Close() error {
 	return _FilterClose(
 		m.FilterCounters,
+		m.FilterSettings,
 		m.Queues,
 		m.Segments4,
 		m.Segments6,
@@ -157,7 +164,6 @@ func (m *filterMaps) Close() error {
 //
 // It can be passed to loadFilterObjects or ebpf.CollectionSpec.LoadAndAssign.
 type filterVariables struct {
-	OwnMac *ebpf.Variable `ebpf:"own_mac"`
 }
 
 // filterPrograms contains all programs after they have been loaded into the kernel.

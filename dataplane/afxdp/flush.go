@@ -77,7 +77,7 @@ func (p *Port) kick() {
 	}
 	if refused > 0 {
 		p.counters.refused.Add(refused)
-		p.suspect()
+		p.suspect = true
 	}
 }
 
@@ -88,7 +88,7 @@ func (p *Port) sendError(errno unix.Errno) {
 		p.setErr(err)
 		return
 	}
-	p.suspect() // ENOBUFS, ENOMEM: passes by itself
+	p.suspect = true // ENOBUFS, ENOMEM: passes by itself
 }
 
 // stateOf is the state of the port that an errno of its socket tells of; nil when it

@@ -8,23 +8,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// How often the link is looked at, and how often a deleted interface is looked for.
+// How often the link is looked at: as a rule, after a send that went wrong, and for a
+// deleted interface to be there again.
 const (
-	healthPeriod = 10 * time.Millisecond
-	reopenPeriod = 100 * time.Millisecond
+	healthPeriod  = 10 * time.Millisecond
+	suspectPeriod = time.Millisecond
+	reopenPeriod  = 100 * time.Millisecond
 )
-
-// suspect has the link looked at in the next round.
-func (p *Port) suspect() { p.checked, p.rounds = time.Time{}, healthEvery-1 }
 
 // healthy looks at the link when it is time, and sets err when the port has stopped to
 // work. A socket does not tell by itself: its rings just stay as they are.
 func (p *Port) healthy() bool {
 	now := time.Now()
-	if now.Sub(p.checked) < healthPeriod {
+	if since := now.Sub(p.checked); since < suspectPeriod || since < healthPeriod && !p.suspect {
 		return true
 	}
-	p.checked = now
+	p.checked, p.suspect = now, false
 	if err := p.look(); err != nil {
 		p.setErr(err)
 		return false

@@ -14,6 +14,8 @@ import (
 	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/eipgw/eipgw/encap"
 )
 
 // Interface is one network device with the XDP program on it. Its ports are its receive
@@ -133,7 +135,7 @@ func (i *Interface) openQueue(queue int) (*socket, error) {
 	}
 	o := options{ifindex: i.dev.index, queue: queue, flags: i.bindFlags(), busyPoll: i.cfg.BusyPoll, geometry: i.geometry}
 	s, err := openSocket(o)
-	for pause, end := time.Millisecond, time.Now().Add(bindPatience); errors.Is(err, ErrQueueBusy) && time.Now().Before(end); pause *= 2 {
+	for pause, end := time.Millisecond, time.Now().Add(bindPatience); errors.Is(err, ErrQueueBusy) && time.Now().Before(end); pause += time.Millisecond {
 		time.Sleep(pause)
 		s, err = openSocket(o)
 	}
@@ -185,7 +187,7 @@ func (i *Interface) reopen(queue int) (*socket, int, error) {
 	case err != nil:
 		return nil, 0, err
 	case dev.mac != i.dev.mac && !i.cfg.AnyMAC:
-		return nil, 0, fmt.Errorf("there is one again with Ethernet address %x, expected %x", dev.mac, i.dev.mac)
+		return nil, 0, fmt.Errorf("there is one again with Ethernet address %v, expected %v", encap.MAC(dev.mac), encap.MAC(i.dev.mac))
 	}
 	if !i.attachedTo(dev.index) {
 		if err := i.reattach(dev); err != nil {

@@ -29,6 +29,7 @@ type Port struct {
 	index   int   // of the interface that the socket is bound to
 	rounds  uint32
 	checked time.Time   // when health was looked at last
+	suspect bool        // something went wrong since
 	probe   *unix.Ifreq // reused by every look
 	poll    [1]unix.PollFd
 	proven  bool // the first frame had the headroom that is promised
@@ -100,7 +101,7 @@ func (p *Port) Rx(b *dataplane.Burst) (int, error) {
 	}
 	s := p.s
 	n := int(s.rx.ready(dataplane.BurstSize))
-	if p.rounds++; n == 0 || p.rounds%healthEvery == 0 {
+	if p.rounds++; n == 0 || p.suspect || p.rounds%healthEvery == 0 {
 		if !p.healthy() {
 			return 0, p.err
 		}

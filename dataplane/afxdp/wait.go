@@ -21,7 +21,7 @@ func (p *Port) Wait(d time.Duration) {
 	timeout := unix.NsecToTimespec(int64(max(d, 0)))
 	n, err := unix.Ppoll(p.poll[:], &timeout, nil)
 	if err == nil && n > 0 && p.poll[0].Revents&^unix.POLLIN != 0 {
-		p.suspect()
+		p.suspect = true
 	}
 }
 

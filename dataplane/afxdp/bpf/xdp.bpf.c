@@ -99,9 +99,18 @@ struct {
 	__type(value, struct counters);
 } filter_counters SEC(".maps");
 
-// The interface's Ethernet address, the first byte lowest; 0 takes frames for any. A
-// frame that a switch floods must not be forwarded by every gateway that sees it.
-volatile __u64 own_mac;
+struct settings {
+	// The interface's Ethernet address, its first byte lowest; 0 takes frames for any. A
+	// frame that a switch floods must not be forwarded by every gateway that sees it.
+	__u64 own_mac;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct settings);
+} filter_settings SEC(".maps");
 
 static __always_inline __u64 mac_of(const __u8 *b)
 {
@@ -156,8 +165,8 @@ int eipgw_filter(struct xdp_md *ctx)
 	}
 	if (!in_segment(p, end, type))
 		goto pass;
-	__u64 mac = own_mac;
-	if (mac && mac_of(eth->dst) != mac) {
+	const struct settings *set = bpf_map_lookup_elem(&filter_settings, &zero);
+	if (set && set->own_mac && set->own_mac != mac_of(eth->dst)) {
 		count->foreign++;
 		return XDP_PASS;
 	}

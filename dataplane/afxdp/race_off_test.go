@@ -1,0 +1,5 @@
+//go:build !race
+
+package afxdp
+
+const openRounds = 1000
