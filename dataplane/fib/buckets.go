@@ -151,6 +151,12 @@ func (b *buckets) paint(p *paint) {
 	if i >= 0 {
 		key, old = k.key[i], k.word[i]
 	}
+	if p.single && old>>kindShift == kindMarked {
+		if word, ok := b.paintOne(old, a.byteAt(128), p.value); ok {
+			b.publish(k, i, word)
+			return
+		}
+	}
 	if old>>kindShift == kindDense {
 		b.paintDense(unsafe.Add(b.base, uintptr(old&lineMask)<<4), p)
 		if !p.tidy {

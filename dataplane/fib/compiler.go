@@ -27,6 +27,9 @@ type Compiler struct {
 	unresolved        int // bindings
 	unresolvedTunnels int
 	entries           int
+
+	changes []change // scratch of applyBatch
+	sorter  sorter
 }
 
 // NewCompiler makes the compiler of a table. A table has one; a second one is a
@@ -47,13 +50,11 @@ func NewCompiler(t *Table, r Resolver) *Compiler {
 	}
 }
 
-// reclaimEvery is how many retired blocks a large change set lets wait.
-const reclaimEvery = 4096
-
-// Apply puts changes into force in their order, each of them at once for readers.
-// What cannot be is left out, reported with its reason, and leaves the old binding
-// in force. Removing what is not bound is no fault and not reported. The error
-// says that the table is closed.
+// Apply puts changes into force, each of them at once for readers; several of one
+// prefix in their order, a large set otherwise in the order of addresses. What
+// cannot be is left out, reported with its reason, and leaves the old binding in
+// force. Removing what is not bound is no fault and not reported. The error says
+// that the table is closed.
 func (c *Compiler) Apply(changes []Binding) (Report, error) {
 	c.t.mu.Lock()
 	defer c.t.mu.Unlock()
@@ -62,57 +63,14 @@ func (c *Compiler) Apply(changes []Binding) (Report, error) {
 		return rep, errors.New("fib: apply: table is closed")
 	}
 	c.t.reclaim()
-	next := reclaimEvery
-	for i := range changes {
-		c.apply(&changes[i], &rep, len(changes)-i)
-		if n := c.t.lines.bin.len(); n >= next {
-			c.t.reclaim()
-			next = c.t.lines.bin.len() + reclaimEvery
-		}
+	for len(changes) > 0 {
+		n := min(len(changes), changeBatch)
+		c.applyBatch(changes[:n], &rep, len(changes))
+		changes = changes[n:]
 	}
 	c.t.trim()
 	c.t.reclaim()
 	return rep, nil
-}
-
-// apply puts one change into force. left is how many more the report may get.
-func (c *Compiler) apply(b *Binding, rep *Report, left int) {
-	refuse := func(err error) {
-		rep.Refused = append(rep.Refused, Refusal{b.Prefix, err})
-	}
-	if err := checkPrefix(b.Prefix); err != nil {
-		refuse(err)
-		return
-	}
-	k, is4 := keyOf(b.Prefix)
-	if err := c.t.room(k, is4, len(b.Tunnels) > 0); err != nil {
-		refuse(err)
-		return
-	}
-	if len(b.Tunnels) == 0 {
-		if old := c.t.unset(k, is4); old != 0 {
-			c.bind(c.sets[old], -1)
-			rep.Removed = append(rep.Removed, b.Prefix)
-		}
-		return
-	}
-	s, err := c.intern(b.Tunnels)
-	if err != nil {
-		refuse(fmt.Errorf("fib: %s: %w", b.Prefix, err))
-		return
-	}
-	c.bind(s, 1)
-	if old := c.t.set(k, is4, s.value); old != 0 {
-		c.bind(c.sets[old], -1)
-	}
-	to := &rep.Programmed
-	if s.word == 0 {
-		to = &rep.Unresolved
-	}
-	if *to == nil {
-		*to = make([]netip.Prefix, 0, left)
-	}
-	*to = append(*to, b.Prefix)
 }
 
 func checkPrefix(p netip.Prefix) error {

@@ -19,14 +19,15 @@ import (
 // A node resolves 8 more bits of the address, to a word each. A dense node is 256
 // words. The packed ones fit 256 words into one to four cache lines:
 //
-//	bytes  0..31   256 bits, bit b of 64-bit word b/64 for address byte b
-//	       32..    words: 8, 24 or 56 of them
+//	bytes  0..31   256 bits: bit b%64 of 64-bit word b/64 is for address byte b
+//	       32..35  byte q: how many bits are set in the 64-bit words before word q
+//	       36..    words: 7, 23 or 55 of them
 //
 // In a marked node a bit says that its address has a word of its own, the first
 // after word 0 belonging to the lowest marked address; word 0 is for the others. In
 // a runs node a bit says that here the word changes: address b has the word whose
 // number is the count of bits set up to b. Marked suits single addresses, runs
-// suits prefixes. Either way it is one popcount.
+// suits prefixes. Either way it takes one popcount, of 64 bits.
 //
 // A word that readers can see changes by one atomic store. The bits never change
 // once readers can see them: a node of another shape is made, and takes the place
@@ -49,14 +50,15 @@ const (
 	firstMarked = kindMarked << kindShift
 	firstRuns   = kindRuns << kindShift
 
-	packedWords = 32 // byte offset of the words of a packed node
+	packedRanks = 32 // byte offset of the counts in a packed node
+	packedWords = 36 // byte offset of its words
 )
 
 // maxPacked is the most words in a packed node; more make it dense. A dense node
 // becomes a packed one again at maxRepacked, so that one binding that comes and
 // goes does not turn it back and forth.
 const (
-	maxPacked   = 56
+	maxPacked   = 55
 	maxRepacked = 40
 )
 
@@ -66,18 +68,22 @@ func step(lines unsafe.Pointer, w, b uint32) uint32 {
 	if w < firstMarked {
 		return atomic.LoadUint32(wordAt(p, uintptr(b)))
 	}
-	m := (*[4]uint64)(p)
-	q := b >> 6 & 3
-	word, upTo := m[q], uint64(2)<<(b&63)-1
-	n := bits.OnesCount64(word&upTo) +
-		bits.OnesCount64(m[0]&after(0, q)) + bits.OnesCount64(m[1]&after(1, q)) + bits.OnesCount64(m[2]&after(2, q))
+	q := uintptr(b >> 6 & 3)
+	word := *(*uint64)(unsafe.Add(p, q<<3))
+	n := uint32(*(*uint8)(unsafe.Add(p, packedRanks+q))) + ones(word&(2<<(b&63)-1))
 	// A marked node's unmarked address has word 0.
 	own := uint32(word>>(b&63))&1 | w>>kindShift&1
-	return atomic.LoadUint32((*uint32)(unsafe.Add(p, packedWords+uintptr(uint32(n)&-own)<<2)))
+	return atomic.LoadUint32((*uint32)(unsafe.Add(p, packedWords+uintptr(n&-own)<<2)))
 }
 
-// after is all ones when q is greater than i, zero when it is not.
-func after(i, q uint32) uint64 { return uint64((int64(i) - int64(q)) >> 63) }
+// ones is bits.OnesCount64 without its test for what the processor can: that costs
+// more than the count.
+func ones(x uint64) uint32 {
+	x -= x >> 1 & 0x5555555555555555
+	x = x&0x3333333333333333 + x>>2&0x3333333333333333
+	x = (x + x>>4) & 0x0f0f0f0f0f0f0f0f
+	return uint32(x * 0x0101010101010101 >> 56)
+}
 
 // runs is a node unpacked: run i begins at address byte start[i] and has word[i].
 // Neighboring runs have different words.
@@ -204,12 +210,20 @@ func (p *packed) pack(r *runs) {
 	}
 }
 
-// size is the s of the smallest packed node that holds n words.
+// ranksOf counts the bits before each 64-bit word.
+func ranksOf(m [4]uint64) (r [4]uint8) {
+	for q := range 3 {
+		r[q+1] = r[q] + uint8(bits.OnesCount64(m[q]))
+	}
+	return r
+}
+
+// packedSize is the s of the smallest packed node that holds n words.
 func packedSize(n int) uint32 {
 	switch {
-	case n <= 8:
+	case n <= 7:
 		return 0
-	case n <= 24:
+	case n <= 23:
 		return 1
 	}
 	return 2
@@ -246,11 +260,54 @@ func (a *arena) repack(r *runs, old uint32, keep bool) uint32 {
 	line := a.alloc(class64 + class(s))
 	node := a.at(line)
 	*(*[4]uint64)(node) = p.bits
+	*(*[4]uint8)(unsafe.Add(node, packedRanks)) = ranksOf(p.bits)
 	copy((*[maxPacked]uint32)(unsafe.Add(node, packedWords))[:p.n:p.n], p.word[:p.n])
 	if old >= firstDense {
 		a.retire(old)
 	}
 	return p.kind<<kindShift | line<<2 | s
+}
+
+// paintOne is repack for one slot of a marked node that stays one of the same size.
+// It says when it is not that simple.
+func (a *arena) paintOne(w, b, value uint32) (uint32, bool) {
+	p := unsafe.Add(a.base, uintptr(w&lineMask)<<4)
+	m := *(*[4]uint64)(p)
+	ranks := (*[4]uint8)(unsafe.Add(p, packedRanks))
+	words := (*[maxPacked]uint32)(unsafe.Add(p, packedWords))
+	q, bit := b>>6&3, uint64(1)<<(b&63)
+	at := int(ranks[q]) + bits.OnesCount64(m[q]&(bit-1)) // words before b's own, without word 0
+	n := int(ranks[3]) + bits.OnesCount64(m[3])
+	marked, mark := m[q]&bit != 0, value != words[0]
+	switch {
+	case marked && mark:
+		atomic.StoreUint32(&words[at+1], value)
+		return w, true
+	case !marked && !mark:
+		return w, true
+	case mark:
+		n++
+	default:
+		n--
+	}
+	if n < 2 || n >= maxPacked || packedSize(n+1) != w&3 {
+		return w, false
+	}
+	line := a.alloc(class64 + class(w&3))
+	m[q] ^= bit
+	to := a.at(line)
+	*(*[4]uint64)(to) = m
+	*(*[4]uint8)(unsafe.Add(to, packedRanks)) = ranksOf(m)
+	into := (*[maxPacked]uint32)(unsafe.Add(to, packedWords))
+	copy(into[:at+1], words[:at+1])
+	if mark {
+		into[at+1] = value
+		copy(into[at+2:n+1], words[at+1:n])
+	} else {
+		copy(into[at+1:n+1], words[at+2:n+2])
+	}
+	a.retire(w)
+	return firstMarked | line<<2 | w&3, true
 }
 
 // makeDense is repack for a node that is dense then.

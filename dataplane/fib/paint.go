@@ -10,6 +10,9 @@ type paint struct {
 	more  bool  // whether there is one
 	tidy  bool  // something goes away: look for nodes that have become simpler
 	rest  gaps
+
+	single bool  // the prefix is one address
+	bits   uint8 // length of the prefix
 }
 
 // span is the addresses from lo to hi, both included.
@@ -39,7 +42,7 @@ func (g grid) deeper() grid { return grid{end: g.end + 8, mask: 0xff} }
 // single says so k is one address, so there can be none.
 func (p *paint) begin(r *rib, k key, value Value, single bool) {
 	p.value, p.cover = uint32(value), k.last(k.bits)
-	if single {
+	if p.single, p.bits = single, k.bits; single {
 		p.gap, p.more, p.rest.done = span{k.Addr6, p.cover}, true, true
 		return
 	}

@@ -102,6 +102,12 @@ func (t *trie) paintNode(w uint32, node span, g grid, p *paint) uint32 {
 		}
 		return w
 	}
+	if p.single && w>>kindShift == kindMarked && g.end == p.bits {
+		if to, ok := t.paintOne(w, g.slot(p.gap.lo), p.value); ok {
+			p.more = false
+			return to
+		}
+	}
 	var (
 		l    = &t.levels[g.end>>3-3]
 		done = 0     // how many slots out has
