@@ -18,7 +18,7 @@ var configText = template.Must(template.New("config").Parse(`gateway:
 segments:
   - {prefix: 203.0.113.0/24, communities: ["64512:100"]}
   - {prefix: "2001:db8:e1b::/64", communities: ["64512:100"]}
-announce: {settle: 500ms, initial-wait: 20s}
+announce: {settle: 500ms, initial-wait: 4s}
 neighbors:
   - {address: {{.SwitchA}}, role: switch, asn: 65001}
   - {address: {{.SwitchB}}, role: switch, asn: 65002, multihop: 4}

@@ -21,7 +21,8 @@ type pinger struct {
 	id       uint16
 	interval time.Duration
 	stop     chan struct{}
-	wg       sync.WaitGroup
+	sender   sync.WaitGroup
+	receiver sync.WaitGroup
 
 	mu       sync.Mutex
 	sentAt   []time.Time
@@ -62,20 +63,21 @@ func startPing(ns *lab.NS, to netip.Addr, id uint16, every time.Duration) (*ping
 	if err := p.conn.SetReadBuffer(4 << 20); err != nil {
 		return nil, fmt.Errorf("demo: ping %s: %w", to, err)
 	}
-	p.wg.Go(p.send)
-	p.wg.Go(p.receive)
+	p.sender.Go(p.send)
+	p.receiver.Go(p.receive)
 	return p, nil
 }
 
 // finish stops sending, waits for what is still under way, and says what it saw.
 func (p *pinger) finish() (pings, error) {
 	close(p.stop)
+	p.sender.Wait()
 	deadline := time.Now().Add(straggle)
 	for time.Now().Before(deadline) && !p.complete() {
 		time.Sleep(10 * time.Millisecond)
 	}
 	p.conn.Close()
-	p.wg.Wait()
+	p.receiver.Wait()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r := pings{sent: len(p.sentAt), lost: len(p.sentAt) - p.got, max: p.rttMax}
@@ -134,7 +136,7 @@ func (p *pinger) request(msg []byte, seq int) {
 func (p *pinger) receive() {
 	buf := make([]byte, 2048)
 	for {
-		n, err := p.conn.Read(buf)
+		n, _, err := p.conn.ReadFromIP(buf) // without the IPv4 header
 		if err != nil {
 			select {
 			case <-p.stop:
