@@ -216,8 +216,8 @@ func (r *RIB) finished() bool {
 		len(r.served) == 0 && len(r.filtered) == 0 && !r.judging.active && r.counters.Programmed == 0
 }
 
-// Flush waits until everything that was said before is programmed, and announced
-// as far as it is due.
+// Flush waits until everything that was said before is programmed, and filter and
+// announcements have been brought up to date once, as far as that was due.
 func (r *RIB) Flush(ctx context.Context) error {
 	w := waiter{done: make(chan struct{})}
 	r.queue.mu.Lock()
@@ -257,7 +257,7 @@ func (r *RIB) answer(asked []waiter) {
 	idle := len(r.queue.voided) == 0
 	r.queue.mu.Unlock()
 	r.mu.RLock()
-	idle = idle && len(r.dooming) == 0 && !r.judging.active && r.retryAt.IsZero() && slices.Equal(r.served, r.filtered)
+	idle = idle && len(r.dooming) == 0 && !r.judging.active && r.retryAt.IsZero()
 	r.mu.RUnlock()
 	var keep []waiter
 	for _, w := range asked {

@@ -161,6 +161,7 @@ func TestAnnouncerAndFilterFailuresAreTriedAgain(t *testing.T) {
 		b.w.failFilter, b.w.failAnnounces = 2, 3
 		_, err := b.SetSegments(segs("203.0.113.0/25", "203.0.113.128/25"))
 		require.NoError(t, err)
+		b.flush() // waits for programming alone
 		assert.Empty(t, b.after(2*time.Second-1))
 		assert.Equal(t, []string{"filter 203.0.113.0/24, 203.0.113.0/25, 203.0.113.128/25"}, b.after(3*time.Second-1))
 		assert.Equal(t, []string{"announce 203.0.113.0/24, 203.0.113.0/25, 203.0.113.128/25"}, b.after(2*time.Second))

@@ -124,8 +124,9 @@ func (f *File) load(again bool) error {
 		return f.fail(err)
 	}
 	u := f.difference(bindings)
-	u.Synced = !f.synced
-	f.synced = true
+	if !f.synced { // a whole dump: what another file of this source said before goes
+		f.synced, u.Synced, u.RemoveAll = true, true, true
+	}
 	if len(u.Set)+len(u.Remove) > 0 || u.Synced {
 		f.cfg.Update(u)
 	}

@@ -36,7 +36,9 @@ func (h *heard) update(u rib.Update) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.updates++
-	h.dumped = h.dumped || u.Synced
+	assert.Equal(h.t, !h.dumped, u.RemoveAll, "what comes first replaces everything")
+	assert.Equal(h.t, !h.dumped, u.Synced)
+	h.dumped = true
 	assert.Equal(h.t, rib.SourceStatic, u.Source)
 	for _, k := range u.Remove {
 		_, held := h.paths[k]
