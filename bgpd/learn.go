@@ -121,6 +121,10 @@ type stateChange struct {
 	local, routerID netip.Addr
 }
 
+// connected are the states in which somebody is there; a neighbor of a range exists
+// only in these.
+var connected = map[string]bool{"opensent": true, "openconfirm": true, stateUp: true}
+
 // stateChanged follows a session. When it comes up its routes are told from then
 // on, when it goes down all of them are void at once.
 func (s *Speaker) stateChanged(addr netip.Addr, c stateChange) {
@@ -129,7 +133,7 @@ func (s *Speaker) stateChanged(addr netip.Addr, c stateChange) {
 	ses := s.sessions[addr]
 	if ses == nil {
 		n := s.rangeOf(addr)
-		if n == nil || c.state == stateIdle { // deconfigured or gone meanwhile
+		if n == nil || !connected[c.state] { // deconfigured or gone meanwhile
 			s.mu.Unlock()
 			return
 		}
@@ -153,9 +157,10 @@ func (s *Speaker) stateChanged(addr netip.Addr, c stateChange) {
 		if ses.dynamic {
 			s.forget(ses)
 		}
-	case c.state == stateIdle && ses.dynamic:
-		s.todo.revive[addr] = now.Add(ses.n.IdleHold)
+	case ses.dynamic && !connected[c.state]: // never came up
+		s.forget(ses)
 	}
+	quiet := s.phase == phaseDone
 	up, name, why, source := ses.up, ses.n.name(), ses.lastError, ses.source()
 	s.mu.Unlock()
 	switch {
@@ -164,6 +169,8 @@ func (s *Speaker) stateChanged(addr netip.Addr, c stateChange) {
 		if learns && ses.dynamic {
 			s.open(ses, source)
 		}
+	case wasUp && !up && quiet:
+		return
 	case wasUp && !up:
 		s.log.Warn("bgpd: session down", "neighbor", addr, "name", name, "reason", why)
 		switch {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/osrg/gobgp/v3/pkg/log"
+	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 )
 
 // libLogger is what GoBGP logs to. It passes warnings and errors on, drops the rest
@@ -39,23 +40,19 @@ const (
 )
 
 // sayHarmless is logged as a warning and is none: a collision of two connections
-// (RFC 4271 section 6.8), a listener in a namespace that has no TTL to set.
+// (RFC 4271 section 6.8), a listener that has no TTL to set, a router that is back
+// before GoBGP has forgotten it, a connection that the neighbor was first to close.
 var sayHarmless = map[string]bool{
-	"Closed an accepted connection":        true,
-	"cannot set TTL (255) for TCPListener": true,
+	"Closed an accepted connection":           true,
+	"restart flag is not set":                 true,
+	"failed to close existing tcp connection": true,
+	"cannot set TTL (255) for TCPListener":    true,
 }
 
 func (l *libLogger) Panic(msg string, f log.Fields) { l.emit(slog.LevelError, msg, f) }
 func (l *libLogger) Fatal(msg string, f log.Fields) { l.emit(slog.LevelError, msg, f) }
 func (l *libLogger) Error(msg string, f log.Fields) { l.emit(slog.LevelError, msg, f) }
-
-func (l *libLogger) Warn(msg string, f log.Fields) {
-	if sayHarmless[msg] {
-		l.Debug(msg, f)
-		return
-	}
-	l.emit(slog.LevelWarn, msg, f)
-}
+func (l *libLogger) Warn(msg string, f log.Fields)  { l.emit(slog.LevelWarn, msg, f) }
 
 func (l *libLogger) Info(msg string, f log.Fields) {
 	if msg == sayPeerDown {
@@ -84,6 +81,10 @@ func (l *libLogger) GetLevel() log.LogLevel {
 func (l *libLogger) SetLevel(log.LogLevel) {}
 
 func (l *libLogger) emit(level slog.Level, msg string, f log.Fields) {
+	if sayHarmless[msg] {
+		l.Debug(msg, f)
+		return
+	}
 	if a, ok := neighborOf(f); ok {
 		kind := noteProblem
 		if msg == sayDiscarded {
@@ -123,13 +124,20 @@ func neighborOf(f log.Fields) (netip.Addr, bool) {
 
 // describe is the message in a line.
 func describe(msg string, f log.Fields) string {
-	for _, k := range []string{"Error", "error", "Err", "Communicated-Reason"} {
-		if v, ok := f[k]; ok && v != "" {
-			return fmt.Sprintf("%s: %v", msg, v)
-		}
+	code, ok1 := f["Code"].(uint8)
+	sub, ok2 := f["Subcode"].(uint8)
+	if ok1 && ok2 {
+		msg += " " + bgp.NewNotificationErrorCode(code, sub).String()
 	}
-	if c, ok := f["Code"]; ok {
-		return fmt.Sprintf("%s: code %v subcode %v", msg, c, f["Subcode"])
+	for _, k := range []string{"Error", "error", "Err", "Communicated-Reason", "Data"} {
+		switch v := f[k].(type) {
+		case error:
+			return msg + ": " + v.Error()
+		case string:
+			if v != "" {
+				return msg + ": " + v
+			}
+		}
 	}
 	return msg
 }

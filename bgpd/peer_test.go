@@ -20,6 +20,7 @@ type peer struct {
 	conn *net.TCPConn
 	caps []bgp.ParameterCapabilityInterface
 	as   uint32
+	mute bool
 
 	mu      sync.Mutex
 	told    map[string]*told // by prefix
@@ -49,6 +50,7 @@ type peerOptions struct {
 	families []bgp.RouteFamily
 	noGR     bool // without the capability that promises End-of-RIB
 	addPath  bool
+	mute     bool // sends no keepalive once the session is up
 }
 
 // connect dials the gateway from addr and opens. It does not wait.
@@ -60,7 +62,7 @@ func connect(t *testing.T, gateway, addr netip.Addr, o peerOptions) (*peer, erro
 		return nil, err
 	}
 	p := &peer{
-		t: t, addr: addr, conn: c.(*net.TCPConn), as: o.as,
+		t: t, addr: addr, conn: c.(*net.TCPConn), as: o.as, mute: o.mute,
 		told: make(map[string]*told), joined: make(chan struct{}),
 	}
 	if o.families == nil {
@@ -179,6 +181,9 @@ func (p *peer) take(m *bgp.BGPMessage) {
 		p.opened = b
 		go p.send(bgp.NewBGPKeepAliveMessage())
 	case *bgp.BGPKeepAlive:
+		if p.up && !p.mute { // the gateway sends them in time for both
+			go p.send(bgp.NewBGPKeepAliveMessage())
+		}
 		p.up = true
 	case *bgp.BGPNotification:
 		p.notice = b

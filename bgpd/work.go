@@ -173,35 +173,27 @@ func remoteFamilies(st *api.PeerState) []Family {
 }
 
 // revive makes a neighbor whose session has ended reachable again at once: GoBGP
-// refuses connections for five seconds and keeps neighbors of a range that offered
+// refuses connections for five seconds, and keeps neighbors of a range that offered
 // graceful restart for as long as they said. A neighbor that is not idle has come
 // back by itself.
 func (s *Speaker) revive(addr netip.Addr) {
 	peer := s.lookup(addr)
-	s.mu.Lock()
-	ses := s.sessions[addr]
-	if ses != nil && ses.dynamic && !ses.up && peer == nil {
-		s.forget(ses)
-	}
-	s.mu.Unlock()
 	if peer.GetState().GetSessionState() != api.PeerState_IDLE {
 		return
 	}
 	if err := s.lib.DeletePeer(context.Background(), &api.DeletePeerRequest{Address: addr.String()}); err != nil {
 		return // gone meanwhile
 	}
-	if ses == nil {
+	var n *Neighbor
+	s.mu.Lock()
+	if ses := s.sessions[addr]; ses != nil && !ses.dynamic {
+		n = ses.n
+	}
+	s.mu.Unlock()
+	if n == nil {
 		return
 	}
-	if ses.dynamic {
-		s.mu.Lock()
-		if !ses.up {
-			s.forget(ses)
-		}
-		s.mu.Unlock()
-		return
-	}
-	if err := s.lib.AddPeer(context.Background(), &api.AddPeerRequest{Peer: apiPeer(ses.n)}); err != nil {
+	if err := s.lib.AddPeer(context.Background(), &api.AddPeerRequest{Peer: apiPeer(n)}); err != nil {
 		s.log.Error("bgpd: bring neighbor back", "neighbor", addr, "error", err)
 	}
 }
