@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+
+	"github.com/eipgw/eipgw/cmd/internal/admin"
+	"github.com/eipgw/eipgw/dataplane/fib"
+	"github.com/eipgw/eipgw/encap"
+)
+
+// Bind implements admin.Gateway.
+func (g *gateway) Bind(ctx context.Context, b admin.Bind) (admin.Bound, error) {
+	binding := fib.Binding{Prefix: b.Prefix}
+	for i, t := range b.Tunnels {
+		e, err := tunnelOf(t)
+		if err != nil {
+			return admin.Bound{}, invalid("tunnel %d: %v", i+1, err)
+		}
+		binding.Tunnels = append(binding.Tunnels, e)
+	}
+	if err := g.rib.Bind(binding); err != nil {
+		return admin.Bound{}, invalid("%v", err)
+	}
+	return g.bound(ctx, b.Prefix)
+}
+
+// Unbind implements admin.Gateway.
+func (g *gateway) Unbind(ctx context.Context, p netip.Prefix) (admin.Bound, error) {
+	if err := g.rib.Unbind(p); err != nil {
+		return admin.Bound{}, &admin.Problem{Kind: admin.ErrNotFound, Text: err.Error()}
+	}
+	return g.bound(ctx, p)
+}
+
+// bound waits until a change is programmed and says what holds then.
+func (g *gateway) bound(ctx context.Context, p netip.Prefix) (admin.Bound, error) {
+	if err := g.rib.Flush(ctx); err != nil {
+		return admin.Bound{}, fmt.Errorf("it is taken, but not programmed yet: %w", err)
+	}
+	out := admin.Bound{Binding: g.binding(p)}
+	if out.Binding != nil && out.Binding.State == stateUnresolved {
+		out.Notes = append(out.Notes, "the underlay knows no way to the virtual router yet: `eipgw show underlay` says why")
+	}
+	return out, nil
+}
+
+// tunnelOf reads a tunnel of the API.
+func tunnelOf(t admin.BindTunnel) (e encap.Tunnel, err error) {
+	if t.VNI == nil {
+		return e, fmt.Errorf("vni: missing: expected 0 to %d", encap.MaxVNI)
+	}
+	e = encap.Tunnel{VTEP: t.VTEP.Unmap(), VNI: encap.VNI(*t.VNI), Port: t.UDPPort}
+	if t.InnerMAC != "" {
+		if e.InnerDst, err = encap.ParseMAC(t.InnerMAC); err != nil {
+			return e, err
+		}
+	}
+	if t.InnerSrc != "" {
+		if e.InnerSrc, err = encap.ParseMAC(t.InnerSrc); err != nil {
+			return e, err
+		}
+	}
+	if t.OVN != nil {
+		e.Options = encap.OVNOptions(t.OVN.Inport, t.OVN.Outport)
+	}
+	return e, e.Validate()
+}

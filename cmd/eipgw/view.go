@@ -1,0 +1,347 @@
+package main
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"strconv"
+
+	"github.com/eipgw/eipgw/bgpd"
+	"github.com/eipgw/eipgw/bgpd/rib"
+	"github.com/eipgw/eipgw/cmd/internal/admin"
+	"github.com/eipgw/eipgw/cmd/internal/config"
+	"github.com/eipgw/eipgw/dataplane"
+	"github.com/eipgw/eipgw/dataplane/fib"
+	"github.com/eipgw/eipgw/encap"
+)
+
+// States of a binding, as admin.Binding has them.
+const (
+	stateForwarding  = "forwarding"
+	statePartial     = "partial"
+	stateUnresolved  = "unresolved"
+	stateProgramming = "programming"
+	stateRefused     = "refused"
+)
+
+// Bindings implements admin.Gateway.
+func (g *gateway) Bindings(q admin.BindingQuery) admin.BindingPage {
+	page := admin.BindingPage{Bindings: []admin.Binding{}}
+	from := q.From
+	if q.Under.IsValid() && (!from.IsValid() || from.Compare(q.Under) < 0) {
+		from = q.Under
+	}
+	g.rib.Walk(from, func(s rib.PrefixState) bool {
+		if q.Under.IsValid() {
+			if q.Under.Addr().Is4() != s.Prefix.Addr().Is4() || !q.Under.Overlaps(s.Prefix) {
+				return false // behind it: the walk is in address order
+			}
+			if s.Prefix.Bits() < q.Under.Bits() {
+				return true // covers it
+			}
+		}
+		if len(s.Tunnels) == 0 && !s.Programmed {
+			return true // only refused claims: those are under refusals
+		}
+		if len(page.Bindings) == q.Limit {
+			page.Next = &s.Prefix
+			return false
+		}
+		page.Bindings = append(page.Bindings, g.bindingView(&s))
+		return true
+	})
+	return page
+}
+
+func (g *gateway) bindingView(s *rib.PrefixState) admin.Binding {
+	b := admin.Binding{Prefix: s.Prefix, Tunnels: []admin.Tunnel{}, Problem: s.Problem, Candidates: len(s.Candidates)}
+	for _, t := range s.Tunnels {
+		b.Tunnels = append(b.Tunnels, tunnelView(t))
+	}
+	for _, c := range s.Candidates {
+		if !c.Chosen {
+			continue
+		}
+		if id := string(c.Source); !slices.Contains(b.Sources, id) {
+			b.Sources = append(b.Sources, id)
+		}
+		if name := c.Carrier.String(); !slices.Contains(b.Carriers, name) {
+			b.Carriers = append(b.Carriers, name)
+		}
+		if b.Learned.IsZero() || c.Learned.Before(b.Learned) {
+			b.Learned = c.Learned
+		}
+	}
+	b.State = g.bindingState(s)
+	return b
+}
+
+func (g *gateway) bindingState(s *rib.PrefixState) string {
+	switch {
+	case s.Problem != "":
+		return stateRefused
+	case !s.Programmed:
+		return stateProgramming
+	}
+	state := stateProgramming // the table is ahead of the RIB, or behind
+	g.compiler.Walk(s.Prefix, func(b fib.BindingState) bool {
+		switch {
+		case b.Prefix != s.Prefix:
+		case b.Resolved == 0:
+			state = stateUnresolved
+		case b.Resolved < len(b.Tunnels):
+			state = statePartial
+		default:
+			state = stateForwarding
+		}
+		return false
+	})
+	return state
+}
+
+func tunnelView(t encap.Tunnel) admin.Tunnel {
+	t = t.Canonical()
+	v := admin.Tunnel{
+		VTEP: t.VTEP, VNI: uint32(t.VNI), UDPPort: t.Port,
+		InnerMAC: t.InnerDst.String(), InnerSrc: t.InnerSrc.String(),
+	}
+	if t.Options.Len() > 0 {
+		v.Options = t.Options.String()
+	}
+	return v
+}
+
+// Segments implements admin.Gateway.
+func (g *gateway) Segments() []admin.Segment {
+	g.mu.Lock()
+	set := g.segments.clone()
+	g.mu.Unlock()
+	out := []admin.Segment{}
+	for _, s := range g.rib.Status().Segments {
+		_, origin, _ := set.get(s.Prefix)
+		out = append(out, segmentView(s, origin))
+	}
+	return out
+}
+
+func segmentView(s rib.SegmentStatus, origin string) admin.Segment {
+	v := admin.Segment{
+		Prefix: s.Prefix, State: s.State.String(), Origin: origin, Since: s.Since, Until: s.Until, MED: s.MED,
+	}
+	for _, c := range s.Communities {
+		v.Communities = append(v.Communities, config.FormatCommunity(c))
+	}
+	for _, c := range s.LargeCommunities {
+		v.LargeCommunities = append(v.LargeCommunities, config.FormatLargeCommunity(c))
+	}
+	return v
+}
+
+// Neighbors implements admin.Gateway.
+func (g *gateway) Neighbors() []admin.Neighbor {
+	out := []admin.Neighbor{}
+	for _, n := range g.speaker.Neighbors() {
+		v := admin.Neighbor{
+			Name: n.Name, Address: n.Address, Range: n.Range, Role: n.Role.String(), ASN: n.ASN,
+			State: n.State, Since: n.Since, RouterID: n.RouterID, Local: n.Local, Families: []string{}, Synced: n.Synced,
+			Received: n.Received, Accepted: n.Accepted, Refused: n.Refused, Advertised: n.Advertised,
+			Flaps: n.Flaps, LastError: n.LastError, ErrorTime: n.ErrorTime,
+		}
+		for _, f := range n.Families {
+			v.Families = append(v.Families, f.String())
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+// Sources implements admin.Gateway.
+func (g *gateway) Sources() []admin.Source {
+	out := []admin.Source{}
+	for _, s := range g.rib.Status().Sources {
+		v := admin.Source{
+			ID: string(s.ID), Name: g.sources.name(s.ID), Rank: s.Policy.Rank, Allow: s.Policy.Allow, MaxPrefixes: s.Policy.MaxPrefixes,
+			Synced: s.Synced, Paths: s.Paths, Accepted: s.Accepted, Refused: s.Refused, NotHeld: s.NotHeld,
+			Refusals: map[string]uint64{},
+		}
+		if v.Name == v.ID {
+			v.Name = ""
+		}
+		for r, n := range s.Refusals {
+			if n > 0 {
+				v.Refusals[rib.RefuseReason(r).String()] = n
+			}
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+// Refusals implements admin.Gateway.
+func (g *gateway) Refusals() []admin.Refusal { return refusalViews(g.rib.Refusals()) }
+
+func refusalViews(list []rib.Refusal) []admin.Refusal {
+	out := []admin.Refusal{}
+	for _, r := range list {
+		out = append(out, admin.Refusal{
+			Source: string(r.Source), Prefix: r.Prefix, Reason: r.Reason.String(), Detail: r.Detail, Time: r.Time, Count: r.Count,
+		})
+	}
+	return out
+}
+
+// Underlay implements admin.Gateway.
+func (g *gateway) Underlay() []admin.VTEP {
+	out := []admin.VTEP{}
+	for _, s := range g.network.Status() {
+		v := admin.VTEP{Address: s.VTEP, State: "resolved", Since: s.Since, Ways: []admin.Way{}}
+		if s.Err != nil {
+			v.State = s.Err.Error()
+		}
+		for _, w := range s.Ways {
+			way := g.wayView(w.Adjacency)
+			way.NextHop = w.NextHop
+			v.Ways = append(v.Ways, way)
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+func (g *gateway) wayView(a fib.Adjacency) admin.Way {
+	return admin.Way{
+		Port: g.portName(a.Port), SrcMAC: a.Outer.Src.String(), DstMAC: a.Outer.Dst.String(),
+		VLAN: a.Outer.VLAN, Local: a.Outer.Local, MTU: a.MTU,
+	}
+}
+
+// portName is what the configuration calls a port. Ports do not change.
+func (g *gateway) portName(id fib.PortID) string {
+	for i, d := range g.workers[0].ports {
+		if portID(i) == id {
+			return d.Info().Name
+		}
+	}
+	return "port " + strconv.Itoa(int(id))
+}
+
+// Ports implements admin.Gateway.
+func (g *gateway) Ports() []admin.Port {
+	byID := map[fib.PortID]deviceView{}
+	for i, d := range g.devices {
+		byID[portID(i)] = viewDevice(d)
+	}
+	out := []admin.Port{}
+	for _, w := range g.workers {
+		s := w.Snapshot()
+		for _, p := range s.Ports {
+			out = append(out, g.portView(w.name, p, byID[p.Info.ID]))
+		}
+	}
+	slices.SortStableFunc(out, func(a, b admin.Port) int { return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Queue, b.Queue)) })
+	return out
+}
+
+func (g *gateway) portView(worker string, p dataplane.PortStats, d deviceView) admin.Port {
+	v := admin.Port{
+		Name: p.Info.Name, ID: uint16(p.Info.ID), Queue: p.Info.Queue, Worker: worker, State: admin.StateUp,
+		Mode: d.mode(p.Info.Queue), MAC: p.Info.MAC.String(), MTU: p.Info.MTU, VLAN: g.cfg.Ports[p.Info.ID-1].VLAN,
+		Rx:       admin.Traffic{Packets: p.RxPackets, Bytes: p.RxBytes},
+		Tx:       admin.Traffic{Packets: p.TxPackets, Bytes: p.TxBytes},
+		RxMissed: d.missed(p.Info.Queue),
+	}
+	if p.Err != nil {
+		v.State = p.Err.Error()
+	}
+	if p.Info.Queue == 0 {
+		v.Notes = d.Notes
+	}
+	return v
+}
+
+// Counters implements admin.Gateway.
+func (g *gateway) Counters() admin.Counters {
+	var c admin.Counters
+	var drops dataplane.DropCounters
+	for _, w := range g.workers {
+		s := w.Snapshot()
+		for _, p := range s.Ports {
+			c.Received.Packets += p.RxPackets
+			c.Received.Bytes += p.RxBytes
+			c.Sent.Packets += p.TxPackets
+			c.Sent.Bytes += p.TxBytes
+		}
+		for r, d := range s.Drops {
+			drops[r].Packets += d.Packets
+			drops[r].Bytes += d.Bytes
+		}
+		c.Workers = append(c.Workers, admin.WorkerCounters{
+			Name: w.name, Received: s.Received(), Sent: s.Sent(), Dropped: s.Dropped(), Bursts: s.Bursts, Sleeps: s.Sleeps,
+		})
+	}
+	for r := dataplane.ReasonNone + 1; r < dataplane.NumReasons; r++ {
+		c.Drops = append(c.Drops, admin.Drop{
+			Reason: r.String(), Doc: r.Doc(), Traffic: admin.Traffic{Packets: drops[r].Packets, Bytes: drops[r].Bytes},
+		})
+	}
+	return c
+}
+
+// tableView is what the table holds.
+func tableView(s fib.Stats) admin.Table {
+	return admin.Table{
+		IPv4: s.IPv4, IPv6: s.IPv6, Unresolved: s.Unresolved, VTEPs: s.VTEPs, Tunnels: s.Tunnels,
+		UnresolvedTunnels: s.UnresolvedTunnels, Groups: s.Groups, Entries: s.Entries, Retired: s.Retired, Bytes: s.Bytes,
+	}
+}
+
+// Metrics implements admin.Gateway.
+func (g *gateway) Metrics() admin.Metrics {
+	m := admin.Metrics{
+		Status: g.Status(), Counters: g.Counters(), Ports: g.Ports(), Neighbors: g.Neighbors(), Segments: g.Segments(),
+	}
+	for _, v := range g.network.Status() {
+		m.VTEPs++
+		if len(v.Ways) > 0 {
+			m.VTEPsUp++
+		}
+	}
+	k := g.rib.Status().Counters
+	m.RIB = admin.RIBMetrics{
+		Updates: k.Updates, Received: k.Received, Coalesced: k.Coalesced, Batches: k.Batches, Programs: k.Programs, Announces: k.Announces,
+		Refused: map[string]uint64{},
+		Lag:     admin.Lag{Count: k.Lag.Count, Sum: k.Lag.Sum, Bounds: rib.LagBounds[:], Counts: k.Lag.Buckets[:]},
+	}
+	for r := rib.RefuseNone + 1; r < rib.NumRefuseReasons; r++ {
+		m.RIB.Refused[r.String()] = k.Refused[r]
+	}
+	return m
+}
+
+// binding is the binding of exactly that prefix, or nil.
+func (g *gateway) binding(p netip.Prefix) *admin.Binding {
+	page := g.Bindings(admin.BindingQuery{From: p, Under: p, Limit: 1})
+	if len(page.Bindings) == 0 || page.Bindings[0].Prefix != p {
+		return nil
+	}
+	return &page.Bindings[0]
+}
+
+// sessions counts neighbors by role.
+func sessions(list []bgpd.NeighborStatus, s *admin.Summary) {
+	for _, n := range list {
+		if !n.Address.IsValid() {
+			continue // a range that nobody has connected from
+		}
+		up := 0
+		if n.State == admin.StateEstablished {
+			up = 1
+		}
+		switch n.Role {
+		case bgpd.Switch:
+			s.Switches, s.SwitchesUp = s.Switches+1, s.SwitchesUp+up
+		case bgpd.VirtualRouter:
+			s.VirtualRouters, s.VirtualRoutersUp = s.VirtualRouters+1, s.VirtualRoutersUp+up
+		}
+	}
+}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+
+	"github.com/eipgw/eipgw/bgpd/rib"
+	"github.com/eipgw/eipgw/cmd/internal/admin"
+	"github.com/eipgw/eipgw/dataplane"
+	"github.com/eipgw/eipgw/dataplane/fib"
+	"github.com/eipgw/eipgw/encap"
+)
+
+// Verdicts of admin.Why.
+const (
+	verdictForwarded = "forwarded"
+	verdictDropped   = "dropped"
+	verdictNotOurs   = "not ours"
+)
+
+// Why implements admin.Gateway. What the table does is asked of the table; the RIB
+// says how it came to that.
+func (g *gateway) Why(addr netip.Addr) admin.Why {
+	e := g.rib.Why(addr)
+	w := admin.Why{Address: addr, Refusals: refusalViews(e.Refusals)}
+	if e.Segment != nil {
+		g.mu.Lock()
+		_, origin, _ := g.segments.get(e.Segment.Prefix)
+		g.mu.Unlock()
+		s := segmentView(*e.Segment, origin)
+		w.Segment = &s
+	}
+	table, bound := g.compiler.Lookup(addr)
+	for _, p := range e.Prefixes {
+		w.Prefixes = append(w.Prefixes, whyPrefix(&p, bound && table.Prefix == p.Prefix))
+	}
+	for _, t := range table.Tunnels {
+		w.Tunnels = append(w.Tunnels, g.whyTunnel(&t))
+	}
+	w.Verdict, w.Summary = judge(&e, &table, bound)
+	return w
+}
+
+// judge says in a word and a sentence what happens.
+func judge(e *rib.Explanation, table *fib.Explanation, bound bool) (verdict, summary string) {
+	switch {
+	case bound && table.Resolved():
+		ways, tunnels := 0, 0
+		for _, t := range table.Tunnels {
+			if ways += len(t.Ways); len(t.Ways) > 0 {
+				tunnels++
+			}
+		}
+		summary = fmt.Sprintf("%s is bound, and %d of %s lead to it", table.Prefix, tunnels, plural(len(table.Tunnels), "tunnel"))
+		if e.Segment == nil {
+			return verdictNotOurs, summary + ", but no segment covers it: its frames are the kernel's"
+		}
+		if e.Segment.State != rib.SegmentAnnounced {
+			summary += fmt.Sprintf("; its segment is %s, so switches do not send its frames here", e.Segment.State)
+		}
+		return verdictForwarded, summary
+	case bound:
+		return verdictDropped, fmt.Sprintf("%s is bound, but the underlay knows no way to its virtual router: counted as %s", table.Prefix, dataplane.ReasonUnresolvedVTEP)
+	case e.Segment == nil:
+		return verdictNotOurs, "no segment covers it: its frames, should any come, are the kernel's"
+	}
+	return verdictDropped, fmt.Sprintf("%s; counted as %s", e.Summary, dataplane.ReasonNoBinding)
+}
+
+func whyPrefix(p *rib.PrefixState, inForce bool) admin.WhyEIP {
+	v := admin.WhyEIP{Prefix: p.Prefix, InForce: inForce, Problem: p.Problem, Candidates: []admin.Candidate{}}
+	for _, c := range p.Candidates {
+		k := admin.Candidate{
+			Source: string(c.Source), Router: c.Router, Carrier: c.Carrier.String(), Tunnel: tunnelView(c.Tunnel),
+			Chosen: c.Chosen, Why: c.Why, LocalPref: c.LocalPref, ASPathLen: c.ASPathLen, MED: c.MED, Learned: c.Learned,
+		}
+		if c.Refused != rib.RefuseNone {
+			k.Refused = c.Refused.String()
+		}
+		v.Candidates = append(v.Candidates, k)
+	}
+	return v
+}
+
+func (g *gateway) whyTunnel(t *fib.TunnelState) admin.WhyWay {
+	v := admin.WhyWay{Tunnel: tunnelView(t.Tunnel)}
+	if t.Err != nil {
+		v.Unresolved = t.Err.Error()
+	}
+	for _, w := range t.Ways {
+		way := g.wayView(w.Adjacency)
+		way.Inner, way.Header = w.InnerMTU, headerText(&w.Header)
+		v.Ways = append(v.Ways, way)
+	}
+	return v
+}
+
+// headerText is what stands in front of an empty inner packet of flow hash 0: every
+// byte as it goes out but the lengths and what depends on the packet.
+func headerText(h *encap.Header) string {
+	b := make([]byte, h.Len())
+	h.Apply(b, encap.Inner{})
+	return hex.EncodeToString(b)
+}

@@ -1,0 +1,316 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/eipgw/eipgw/bgpd"
+	"github.com/eipgw/eipgw/bgpd/rib"
+	"github.com/eipgw/eipgw/cmd/internal/admin"
+	"github.com/eipgw/eipgw/cmd/internal/config"
+	"github.com/eipgw/eipgw/cmd/internal/task"
+	"github.com/eipgw/eipgw/dataplane"
+	"github.com/eipgw/eipgw/dataplane/fib"
+	"github.com/eipgw/eipgw/dataplane/underlay"
+)
+
+// Ranks of the kinds of sources: what an operator does by hand comes before the file,
+// the file before what neighbors say.
+const (
+	rankAdmin = iota
+	rankFile
+	rankBGP
+)
+
+// gateway is the daemon: every part, and what holds them together.
+//
+//	ports ─ worker ─ reader ┐                    ┌ static file
+//	                        ├ table ─ compiler ─ rib ─ speaker (learns, announces)
+//	                underlay ┘                    └ admin API
+//
+// It implements admin.Gateway. The parts have their own locks; mu serialises what
+// changes several of them.
+type gateway struct {
+	file    string // the configuration, read again by a reload
+	started time.Time
+	log     *slog.Logger
+	level   *slog.LevelVar
+	parts   parts
+
+	table    *fib.Table
+	compiler *fib.Compiler
+	network  network
+	rib      *rib.RIB
+	speaker  speaker
+	static   *staticFile
+	devices  []device
+	workers  []*worker
+	admin    *admin.Server
+	web      *admin.Web
+	sources  sources
+	health   health
+
+	mu       sync.Mutex
+	cfg      *config.Config
+	segments segmentSet
+	reload   reloadState
+
+	closers []func() error // in the order of opening
+}
+
+var _ admin.Gateway = (*gateway)(nil)
+
+// worker is a thread that forwards, and what it alone uses.
+type worker struct {
+	*dataplane.Worker
+	name   string
+	cpu    int
+	reader *fib.Reader
+	ports  []dataplane.Port
+}
+
+// gatewayOptions is what a gateway is made of beside its configuration.
+type gatewayOptions struct {
+	File  string
+	Parts parts
+	Log   *slog.Logger
+	Level *slog.LevelVar
+}
+
+// newGateway opens every part; nothing runs yet. On an error nothing stays open.
+func newGateway(cfg *config.Config, o gatewayOptions) (_ *gateway, err error) {
+	g := &gateway{
+		file: o.File, started: time.Now(), log: o.Log, level: o.Level, parts: o.Parts,
+		cfg: cfg, segments: newSegmentSet(cfg.Segments), reload: reloadState{loaded: time.Now()},
+	}
+	g.level.Set(cfg.Log.Level)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, g.close())
+		}
+	}()
+	for _, open := range []func() error{
+		g.openAdmin, g.openTable, g.openDevices, g.openWorkers, g.openRIB, g.openSpeaker,
+	} {
+		if err := open(); err != nil {
+			return nil, err
+		}
+	}
+	return g, nil
+}
+
+// closing has f called by close, before what was opened earlier is closed.
+func (g *gateway) closing(f func() error) { g.closers = append(g.closers, f) }
+
+// close closes what newGateway has opened, after everything that ran has returned.
+func (g *gateway) close() error {
+	var errs []error
+	for i := len(g.closers) - 1; i >= 0; i-- {
+		errs = append(errs, g.closers[i]())
+	}
+	g.closers = nil
+	return errors.Join(errs...)
+}
+
+// openAdmin comes first: its lock keeps a second daemon from touching the interfaces.
+func (g *gateway) openAdmin() (err error) {
+	if g.admin, err = admin.Listen(admin.ServerConfig{Socket: g.cfg.Admin.Socket, Gateway: g, Log: g.log}); err != nil {
+		return err
+	}
+	g.closing(closed(g.admin.Close))
+	if !g.cfg.Metrics.Listen.IsValid() {
+		return nil
+	}
+	g.web, err = admin.ListenWeb(admin.WebConfig{Listen: g.cfg.Metrics.Listen, PProf: g.cfg.Metrics.PProf, Gateway: g, Log: g.log})
+	if err != nil {
+		return err
+	}
+	g.closing(closed(g.web.Close))
+	return nil
+}
+
+// closed is a close after which, when the part has run and closed itself, there is
+// nothing left to do.
+func closed(f func() error) func() error {
+	return func() error {
+		if err := f(); err != nil && !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	}
+}
+
+// openTable makes the table, its compiler, and the underlay that resolves for it.
+func (g *gateway) openTable() (err error) {
+	if g.table, err = fib.NewTable(fib.TableOptions{HugePages: true}); err != nil {
+		return err
+	}
+	g.closing(g.table.Close)
+	c := underlay.Config{
+		Source4: g.cfg.Tunnel.Source4, Source6: g.cfg.Tunnel.Source6, TTL: g.cfg.Tunnel.TTL,
+		ZeroChecksum6: g.cfg.Tunnel.UDP6Checksum == config.Checksum6Zero,
+		OnChange:      func(vteps []netip.Addr) { g.compiler.Refresh(vteps) }, // from Run, which starts later
+		Log:           g.log,
+	}
+	for i, p := range g.cfg.Ports {
+		c.Ports = append(c.Ports, underlay.Port{ID: portID(i), Name: p.Name, VLAN: p.VLAN})
+	}
+	if g.network, err = g.parts.underlay(c); err != nil {
+		return err
+	}
+	g.closing(g.network.Close)
+	g.compiler = fib.NewCompiler(g.table, g.network)
+	return nil
+}
+
+// portID is the ID of the i-th port of the configuration. 0 stays unused, so that a
+// forgotten ID names no port.
+func portID(i int) fib.PortID { return fib.PortID(i + 1) }
+
+func (g *gateway) openDevices() error {
+	for i, p := range g.cfg.Ports {
+		d, err := g.parts.device(p, portID(i))
+		if err != nil {
+			return err
+		}
+		g.devices = append(g.devices, d)
+		g.closing(d.Close)
+	}
+	return nil
+}
+
+// openWorkers makes one worker for each queue: it owns that queue of every port.
+func (g *gateway) openWorkers() error {
+	for q := range g.cfg.Ports[0].Queues {
+		w := &worker{name: fmt.Sprintf("worker %d", q), cpu: -1}
+		if len(g.cfg.Workers.CPUs) > 0 {
+			w.cpu = g.cfg.Workers.CPUs[q]
+		}
+		if err := g.openWorker(w, q); err != nil {
+			return err
+		}
+		g.workers = append(g.workers, w)
+	}
+	return nil
+}
+
+func (g *gateway) openWorker(w *worker, queue int) (err error) {
+	if w.reader, err = g.table.NewReader(); err != nil {
+		return err
+	}
+	g.closing(func() error { w.reader.Close(); return nil })
+	for _, d := range g.devices {
+		p, err := d.Port(queue)
+		if err != nil {
+			return err
+		}
+		g.closing(p.Close)
+		w.ports = append(w.ports, p)
+	}
+	w.Worker, err = dataplane.NewWorker(dataplane.WorkerConfig{
+		Name: w.name, Ports: w.ports, Reader: w.reader, CPU: w.cpu, Idle: g.cfg.Workers.Idle,
+	})
+	return err
+}
+
+// openRIB makes the RIB with every source that the configuration names, so that it
+// waits for their initial dumps from the first moment.
+func (g *gateway) openRIB() (err error) {
+	g.rib, err = rib.New(rib.Config{
+		Programmer: g.compiler, Filter: filter{g.devices}, Announcer: announcer{g},
+		Settle: g.cfg.Announce.Settle, InitialWait: g.cfg.Announce.InitialWait, Damping: g.cfg.Announce.Damping,
+		WhenEmpty: g.cfg.Announce.WhenEmpty, Linger: g.cfg.Stop.Linger,
+		UnnamedSources: hasRange(g.cfg), Log: g.log,
+	})
+	if err != nil {
+		return err
+	}
+	g.rib.AddSource(rib.SourceAdmin, rib.SourcePolicy{Rank: rankAdmin})
+	for id, p := range g.configuredPolicies(g.cfg) {
+		g.rib.AddSource(id, p)
+	}
+	g.static = newStaticFile(g.rib, g.log)
+	g.static.use(g.cfg.Bindings.File)
+	_, err = g.rib.SetSegments(g.segments.wanted())
+	return err
+}
+
+func (g *gateway) openSpeaker() (err error) {
+	g.speaker, err = g.parts.speaker(g.speakerConfig(g.cfg))
+	return err
+}
+
+// speakerConfig is the configuration's BGP with the RIB as its listener.
+func (g *gateway) speakerConfig(cfg *config.Config) bgpd.Config {
+	c := cfg.Speaker()
+	c.Updates, c.OnSource, c.Log = g.rib.Update, g.onSource, g.log
+	return c
+}
+
+// announcer is the speaker, which is made after the RIB that announces by it.
+type announcer struct{ g *gateway }
+
+func (a announcer) Announce(want []rib.Segment) error { return a.g.speaker.Announce(want) }
+
+// filter is what all ports redirect to the workers.
+type filter struct{ devices []device }
+
+// SetSegments has every port take frames for prefixes, but leave those for the
+// machine's own addresses to the kernel, whatever segments cover them.
+func (f filter) SetSegments(prefixes []netip.Prefix) error {
+	local, err := localAddresses()
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, d := range f.devices {
+		errs = append(errs, d.SetLocal(local), d.SetSegments(prefixes))
+	}
+	return errors.Join(errs...)
+}
+
+func localAddresses() ([]netip.Addr, error) {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil, fmt.Errorf("the machine's own addresses: %w", err)
+	}
+	var out []netip.Addr
+	for _, a := range addrs {
+		if n, ok := a.(*net.IPNet); ok {
+			if ip, ok := netip.AddrFromSlice(n.IP); ok && !ip.IsLoopback() {
+				out = append(out, ip.Unmap())
+			}
+		}
+	}
+	return out, nil
+}
+
+// tasks are all that runs, in the order in which they become ready.
+func (g *gateway) tasks() []task.Task {
+	tasks := []task.Task{
+		task.Loop("underlay", g.network.Run),
+		task.Loop("rib", g.rib.Run),
+		task.Loop("static bindings", g.static.run),
+		task.Loop("health", g.watchHealth),
+		task.Loop("admin", g.admin.Run),
+	}
+	for _, w := range g.workers {
+		tasks = append(tasks, task.Func(w.name, w.run))
+	}
+	if g.web != nil {
+		tasks = append(tasks, task.Loop("metrics", g.web.Run))
+	}
+	return append(tasks, task.Loop("bgp", g.speaker.Run))
+}
+
+// run is ready once the worker polls.
+func (w *worker) run(ctx context.Context, ready func()) error {
+	ready()
+	return w.Run(ctx)
+}
