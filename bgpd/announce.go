@@ -38,7 +38,10 @@ func (s *Speaker) Announce(want []rib.Segment) error {
 	if s.phase == phaseDone {
 		return errors.New("bgpd: announce: the speaker has stopped")
 	}
-	s.want, s.todo.announce = slices.Clone(want), true
+	s.want, s.todo.announce = make([]rib.Segment, len(want)), true
+	for i, g := range want {
+		s.want[i] = copySegment(g)
+	}
 	s.wake()
 	return nil
 }
@@ -85,6 +88,15 @@ func (s *Speaker) announce(want []rib.Segment) {
 	if failed != nil {
 		s.log.Error("bgpd: announcing failed, it is tried again", "error", failed)
 	}
+}
+
+func copySegment(g rib.Segment) rib.Segment {
+	g.Communities, g.LargeCommunities = slices.Clone(g.Communities), slices.Clone(g.LargeCommunities)
+	if g.MED != nil {
+		med := *g.MED
+		g.MED = &med
+	}
+	return g
 }
 
 func sameSegment(a, b rib.Segment) bool {

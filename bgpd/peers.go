@@ -21,6 +21,8 @@ func apiPeer(n *Neighbor) *api.Peer {
 		EbgpMultihop:    apiMultihop(n),
 		TtlSecurity:     apiTTLSecurity(n),
 		GracefulRestart: apiGracefulRestart(n),
+		RouteServer:     apiRouteServer(n),
+		ApplyPolicy:     apiNothing(),
 		AfiSafis:        apiFamilies(n),
 	}
 }
@@ -40,6 +42,8 @@ func apiPeerGroup(n *Neighbor) *api.PeerGroup {
 		EbgpMultihop:    apiMultihop(n),
 		TtlSecurity:     apiTTLSecurity(n),
 		GracefulRestart: apiGracefulRestart(n),
+		RouteServer:     apiRouteServer(n),
+		ApplyPolicy:     apiNothing(),
 		AfiSafis:        apiFamilies(n),
 	}
 }
@@ -92,6 +96,20 @@ func apiTTLSecurity(n *Neighbor) *api.TtlSecurity {
 // said is void as soon as its session is.
 func apiGracefulRestart(n *Neighbor) *api.GracefulRestart {
 	return &api.GracefulRestart{Enabled: n.Role == VirtualRouter, HelperOnly: true}
+}
+
+// apiRouteServer sets virtual routers apart: GoBGP keeps the routes of route server
+// clients in a table of their own, which stays empty, and tells them nothing of the
+// other table; not even withdrawals, which no policy stops.
+func apiRouteServer(n *Neighbor) *api.RouteServer {
+	return &api.RouteServer{RouteServerClient: n.Role == VirtualRouter}
+}
+
+// apiNothing is a route server client's policy: nothing in, nothing out. For others
+// GoBGP does not look at it.
+func apiNothing() *api.ApplyPolicy {
+	reject := &api.PolicyAssignment{DefaultAction: api.RouteAction_REJECT}
+	return &api.ApplyPolicy{ImportPolicy: reject, ExportPolicy: reject}
 }
 
 // apiFamilies are those to negotiate; from virtual routers with several paths for

@@ -11,11 +11,12 @@ import (
 //
 // In: only what the gateway itself originates enters GoBGP's table. Routes of
 // neighbors stay in the adj-RIB-in, where they are watched before policy; selection
-// is the RIB's. So GoBGP has nothing of theirs to propagate, to anybody, and its
+// is the RIB's. So GoBGP has nothing of theirs to propagate, to anybody, and their
 // attribute 23 cannot leak.
 //
 // Out: what is local, to the switches, with the next hop that is configured. The
-// statements name the switches; everybody else gets nothing.
+// statements name the switches; nobody else gets anything. Virtual routers are kept
+// out by their kind of session besides, see apiRouteServer.
 const (
 	importPolicy = "eipgw-import"
 	exportPolicy = "eipgw-export"
