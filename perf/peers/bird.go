@@ -81,15 +81,18 @@ func BIRDSwitch(c SpeakerConfig) string {
 	for _, family := range []string{"ipv4", "ipv6"} {
 		fmt.Fprintf(&b, "protocol kernel { learn; scan time 1; %s { import all; export where source = RTS_BGP; }; }\n", family)
 	}
+	const take = "import all; export none;"
 	for i, p := range c.Peers {
-		b.WriteString(BIRDNeighbor(fmt.Sprintf("n%d", i), c.ASN, p, "import all; export none;"))
+		b.WriteString(BIRDNeighbor(fmt.Sprintf("n%d", i), c.ASN, p, BIRDChannels{take, take}))
 	}
 	return b.String()
 }
 
-// BIRDNeighbor is a bgp protocol of bird.conf; channel is what stands inside its
-// ipv4 and ipv6 channels.
-func BIRDNeighbor(name string, asn uint32, p Peer, channel string) string {
+// BIRDChannels is what stands inside the channels of a bgp protocol.
+type BIRDChannels struct{ IPv4, IPv6 string }
+
+// BIRDNeighbor is a bgp protocol of bird.conf.
+func BIRDNeighbor(name string, asn uint32, p Peer, c BIRDChannels) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "protocol bgp %s {\n  local", name)
 	if p.Local.IsValid() {
@@ -105,6 +108,6 @@ func BIRDNeighbor(name string, asn uint32, p Peer, channel string) string {
 	if p.Passive {
 		b.WriteString("  passive on;\n")
 	}
-	fmt.Fprintf(&b, "  ipv4 { %s };\n  ipv6 { %[1]s };\n}\n", channel)
+	fmt.Fprintf(&b, "  ipv4 { %s };\n  ipv6 { %s };\n}\n", c.IPv4, c.IPv6)
 	return b.String()
 }

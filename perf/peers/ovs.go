@@ -18,6 +18,7 @@ type OVSConfig struct {
 	VNI     uint32  // what is taken out of the tunnel
 	Port    string  // internal interface, made, where the inner frames come out
 	PortMAC [6]byte // its address
+	Option  bool    // know OVN's Geneve option (class 0x0102, type 0x80); without, a frame that carries it is dropped as critical
 }
 
 // OVS is a running Open vSwitch.
@@ -73,7 +74,7 @@ func StartOVS(ctx context.Context, ns Namespace, c OVSConfig) (*OVS, error) {
 }
 
 func (o *OVS) bridges(ctx context.Context, c OVSConfig) error {
-	return errors.Join(
+	err := errors.Join(
 		o.vsctlRun(ctx, "add-br", UplinkBridge, "--", "set", "bridge", UplinkBridge, "datapath_type=netdev",
 			"--", "add-port", UplinkBridge, c.Uplink),
 		o.vsctlRun(ctx, "add-br", "br-int", "--", "set", "bridge", "br-int", "datapath_type=netdev", "fail-mode=secure",
@@ -84,10 +85,16 @@ func (o *OVS) bridges(ctx context.Context, c OVSConfig) error {
 		o.flow(ctx, fmt.Sprintf("in_port=1,tun_id=%d,actions=output:2", c.VNI)),
 		o.flow(ctx, "in_port=2,actions=drop"), // answers leave by the kernel's routes, not by the tunnel
 	)
+	if err == nil && c.Option {
+		_, err = output(o.command(ctx, "ovs-ofctl", "add-tlv-map", o.brInt(), "{class=0x102,type=0x80,len=4}->tun_metadata0"))
+	}
+	return err
 }
 
+func (o *OVS) brInt() string { return "unix:" + filepath.Join(o.dir, "br-int.mgmt") }
+
 func (o *OVS) flow(ctx context.Context, flow string) error {
-	_, err := output(o.command(ctx, "ovs-ofctl", "add-flow", "unix:"+filepath.Join(o.dir, "br-int.mgmt"), flow))
+	_, err := output(o.command(ctx, "ovs-ofctl", "add-flow", o.brInt(), flow))
 	return err
 }
 
