@@ -122,7 +122,8 @@ func newStaticFile(r *rib.RIB, log *slog.Logger) *staticFile {
 	return &staticFile{rib: r, log: log, changed: make(chan struct{}, 1)}
 }
 
-// use makes path the file; "" is none.
+// use makes path the file; "" is none. What an earlier file has said stays in force
+// until the new one has been read, and is replaced by it in one step.
 func (s *staticFile) use(path string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -131,7 +132,7 @@ func (s *staticFile) use(path string) {
 		s.rib.RemoveSource(rib.SourceStatic)
 	} else {
 		s.rib.AddSource(rib.SourceStatic, rib.SourcePolicy{Rank: rankFile, Initial: true})
-		file, err := static.New(static.Config{Path: path, Update: s.replacing(), Log: s.log})
+		file, err := static.New(static.Config{Path: path, Update: s.rib.Update, Log: s.log})
 		if err != nil {
 			panic(err) // path and Update are given: it has nothing to object to
 		}
@@ -140,17 +141,6 @@ func (s *staticFile) use(path string) {
 	select {
 	case s.changed <- struct{}{}:
 	default:
-	}
-}
-
-// replacing is an Update for a new file: the first thing that it says takes the place
-// of all that an earlier file has said, in one step. A file that can't be read says
-// nothing, so the earlier one's bindings stay in force until it can.
-func (s *staticFile) replacing() func(rib.Update) {
-	var once sync.Once
-	return func(u rib.Update) {
-		once.Do(func() { u.RemoveAll = true })
-		s.rib.Update(u)
 	}
 }
 

@@ -42,6 +42,7 @@
 //	tunnel: {udp6-checksum: compute, ttl: 64} # or udp6-checksum: zero
 //
 // Files, in the order of the flow: case.go (the format), load.go (YAML → Case, and
-// what it checks), build.go (Case → table, adjacencies, ports), run.go (the worker
-// over pcap ports until every input has ended), counters.go (what changed).
+// what it checks), tunnel.go (→ encap.Tunnel), build.go (Case → table and
+// adjacencies), run.go (one worker over all ports until every input has ended),
+// pcap.go (the files), counters.go (what changed).
 package replay
