@@ -47,14 +47,7 @@ func TestGateWaitsForEverySource(t *testing.T) {
 	})
 }
 
-func (b *bench) source(id SourceID) SourceStatus {
-	for _, s := range b.Status().Sources {
-		if s.ID == id {
-			return s
-		}
-	}
-	return SourceStatus{}
-}
+func (b *bench) source(id SourceID) SourceStatus { return status(b.RIB, id) }
 
 func TestGateOpensAtTheDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

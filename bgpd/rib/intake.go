@@ -5,17 +5,25 @@ package rib
 // is kept. Update keeps neither u nor its slices.
 func (r *RIB) Update(u Update) {
 	in := intake{r: r, q: r.queue, now: r.elapsed()}
+	in.take(&u)
+	for _, f := range in.firsts {
+		r.logFirst(f)
+	}
+}
+
+func (in *intake) take(u *Update) {
 	in.lock()
 	defer in.unlock()
-	in.src = r.sources[u.Source]
-	r.queue.updates++
+	in.src = in.r.sources[u.Source]
+	in.q.updates++
 	if in.src == nil {
 		in.unknown(u)
 		return
 	}
+	in.epoch = in.src.epoch
 	if u.RemoveAll {
 		in.src.syncAsked = false
-		in.q.void(in.src)
+		in.epoch++
 	}
 	for _, k := range u.Remove {
 		in.remove(k)
@@ -27,6 +35,9 @@ func (r *RIB) Update(u Update) {
 		f.Source = u.Source
 		in.refuse(f)
 	}
+	if u.RemoveAll { // now that the rest is queued: what is said again never goes
+		in.q.void(in.src)
+	}
 	if u.Synced {
 		in.src.syncAsked, in.src.syncTurn = true, in.q.turn
 		in.q.syncing = append(in.q.syncing, in.src)
@@ -36,14 +47,17 @@ func (r *RIB) Update(u Update) {
 
 // intake puts one update into the queue. It lets go of the lock now and then.
 type intake struct {
-	r    *RIB
-	q    *queue
-	src  *source
-	now  int64
-	left int // claims until the lock is let go
+	r     *RIB
+	q     *queue
+	src   *source
+	epoch uint32 // of what is said
+	now   int64
+	left  int // claims until the lock is let go
 
 	last *Path // of which attr is the interned rest
 	attr uint32
+
+	firsts []Refusal // to be logged when the lock is let go
 }
 
 func (in *intake) lock() {
@@ -68,7 +82,7 @@ func (in *intake) tick() {
 func (in *intake) remove(k PathKey) {
 	in.tick()
 	if p, ok := cleanPrefix(k.Prefix); ok {
-		in.q.put(op{key: keyOf(p), src: in.src, pathID: k.PathID, at: in.now})
+		in.q.put(op{key: keyOf(p), src: in.src, pathID: k.PathID, epoch: in.epoch, at: in.now})
 	}
 }
 
@@ -92,19 +106,18 @@ func (in *intake) set(p *Path) {
 	if !p.Learned.IsZero() {
 		learned = in.r.stamp(p.Learned)
 	}
-	in.q.put(op{key: keyOf(prefix), src: in.src, attr: in.attr, pathID: p.PathID, learned: learned, at: in.now})
+	in.q.put(op{key: keyOf(prefix), src: in.src, attr: in.attr, pathID: p.PathID, learned: learned, epoch: in.epoch, at: in.now})
 }
 
 // refuse lists what is the claim's own fault. Whatever is held under the same key stays.
 func (in *intake) refuse(f Refusal) {
 	if in.r.refusals.add(in.src, f) {
-		in.r.log.Warn("claim refused, first for this reason",
-			"source", f.Source, "prefix", f.Prefix, "reason", f.Reason.String(), "detail", f.Detail)
+		in.firsts = append(in.firsts, f)
 	}
 }
 
 // unknown refuses everything that a source says which nobody has added.
-func (in *intake) unknown(u Update) {
+func (in *intake) unknown(u *Update) {
 	for i := range u.Set {
 		in.tick()
 		in.refuse(Refusal{

@@ -35,7 +35,8 @@ func (t *table[K]) leave(p *path, src *source) {
 	switch p.reason {
 	case RefuseNone:
 		src.accepted--
-		if src.over > 0 {
+		if src.over > 0 && !src.roomy {
+			src.roomy = true
 			t.r.room = append(t.r.room, src)
 		}
 	case RefuseMaxPrefixes:

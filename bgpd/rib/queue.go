@@ -9,7 +9,7 @@ type op struct {
 	attr    uint32 // what is claimed, 0 withdraws; holds a reference
 	pathID  uint32
 	learned uint32 // see RIB.stamp
-	epoch   uint32 // of the source when it was said
+	epoch   uint32 // of the source, or its next one when an update that voids is under way
 	at      int64  // when it was queued, see RIB.elapsed; a later word keeps the earlier time
 
 	next uint32 // of the same prefix
@@ -35,7 +35,7 @@ type queue struct {
 	oldest, newest uint32 // prefixes, by their first op
 	turn           uint64 // of the newest prefix
 
-	voided  []*source // sources whose claims are void since the last take
+	voided  []*source // sources whose claims became void since the last take
 	syncing []*source // sources that have ended their initial dump, not known to tables yet
 
 	updates, received, coalesced uint64 // see Counters
@@ -57,7 +57,6 @@ func (q *queue) kick() {
 // put queues one op, or replaces the earlier word on the same claim. The caller
 // holds mu.
 func (q *queue) put(o op) {
-	o.epoch = o.src.epoch
 	head := q.index[o.key]
 	for i := head; i != 0; i = q.ops.at(i).next {
 		at := q.ops.at(i)
@@ -88,8 +87,8 @@ func (q *queue) put(o op) {
 	q.peak = max(q.peak, len(q.index))
 }
 
-// void makes everything that src has said so far void, queued or applied. The
-// caller holds mu.
+// void makes everything that src has said so far void, queued or applied, but for
+// what is of the next epoch already. The caller holds mu.
 func (q *queue) void(src *source) {
 	src.epoch++
 	q.voided = append(q.voided, src)
@@ -111,7 +110,7 @@ func (q *queue) takeOne(head uint32, buf []op) []op {
 	}
 	for i := head; i != 0; {
 		o := *q.ops.at(i)
-		if o.attr != 0 && o.epoch != o.src.epoch {
+		if o.attr != 0 && int32(o.epoch-o.src.epoch) < 0 {
 			q.attrs.release(o.attr) // said before everything became void
 			o.attr = 0
 		}
@@ -124,9 +123,15 @@ func (q *queue) takeOne(head uint32, buf []op) []op {
 
 // taken is what leaves the queue at once.
 type taken struct {
-	ops    []op      // those of one prefix together
-	voided []*source // whose claims became void before ops were said
-	slots  []*attrs  // by the indexes in ops
+	ops    []op     // those of one prefix together
+	voided []voided // sources whose claims became void
+	slots  []*attrs // by the indexes in ops
+}
+
+// voided says that everything is void that src has said in earlier epochs.
+type voided struct {
+	src   *source
+	epoch uint32
 }
 
 // take takes the ops of up to n prefixes, in buf.
@@ -153,8 +158,11 @@ func (q *queue) takePrefix(k prefixKey, buf []op) taken {
 }
 
 func (q *queue) leave(ops []op) taken {
-	t := taken{ops: ops, voided: q.voided, slots: q.attrs.slots}
-	q.voided = nil
+	t := taken{ops: ops, slots: q.attrs.slots}
+	for _, src := range q.voided {
+		t.voided = append(t.voided, voided{src, src.epoch})
+	}
+	q.voided = q.voided[:0]
 	return t
 }
 

@@ -74,7 +74,7 @@ func TestVoidTurnsEarlierClaimsIntoWithdrawals(t *testing.T) {
 	assert.Zero(t, tk.ops[0].attr)
 	assert.NotZero(t, tk.ops[1].attr)
 	require.Len(t, tk.voided, 1)
-	assert.Equal(t, SourceID("vr1"), tk.voided[0].id)
+	assert.Equal(t, SourceID("vr1"), tk.voided[0].src.id)
 }
 
 func TestUnknownSourceIsRefused(t *testing.T) {

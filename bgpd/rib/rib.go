@@ -49,6 +49,7 @@ type RIB struct {
 	dooming []*source          // with paths that are void
 	room    []*source          // with room below MaxPrefixes again
 	freed   []uint32           // references to attrs that the batch has let go
+	firsts  []Refusal          // to be logged when the batch is done
 	retry   map[prefixKey]bool // what the Programmer failed to take
 	retryAt time.Time          // zero when nothing is to be tried again
 	batch   batch
@@ -232,13 +233,18 @@ func (r *RIB) stamp(t time.Time) uint32 {
 
 func (r *RIB) unstamp(s uint32) time.Time { return r.born.Add(time.Duration(s) * stampUnit) }
 
-// refuse counts and lists a refusal of policy, and logs the first of its kind.
+// refuse counts and lists a refusal of policy. The first of its kind is logged when
+// the batch is done.
 func (r *RIB) refuse(src *source, k prefixKey, reason RefuseReason) {
-	p := k.prefix()
-	first := r.refusals.add(src, Refusal{Source: src.id, Prefix: p, Reason: reason, Detail: src.details[reason]})
-	if first {
-		r.log.Warn("claim refused, first for this reason", "source", src.id, "prefix", p, "reason", reason.String())
+	f := Refusal{Source: src.id, Prefix: k.prefix(), Reason: reason, Detail: src.details[reason]}
+	if r.refusals.add(src, f) {
+		r.firsts = append(r.firsts, f)
 	}
+}
+
+func (r *RIB) logFirst(f Refusal) {
+	r.log.Warn("claim refused, the first of this source for this reason",
+		"source", f.Source, "prefix", f.Prefix, "reason", f.Reason.String(), "detail", f.Detail)
 }
 
 // accept takes a claim off the list of refusals if it is there.

@@ -227,17 +227,28 @@ func shuffleSegments(t *testing.T, rng *rand.Rand) {
 
 	var had, wanted coverage // had: announced, and wanted ever since
 	steps := 0
+	var announced, bound coverage
+	var withdrawn [16]time.Time
 	b.w.mu.Lock()
 	b.w.check = func() {
 		now := covers(prefixesOf(b.w.announced))
-		assert.Zero(t, had&^now, "an address that stays wanted is not announced")
-		assert.Zero(t, now&^covers(b.w.filter), "an announced address is not redirected")
+		was := bound
+		bound = 0
 		for i := range 16 {
-			if now&(1<<i) != 0 {
-				_, bound := b.w.bound[pfx(fmt.Sprintf("10.0.0.%d/32", i*16))]
-				assert.True(t, bound, "10.0.0.%d is announced and not bound", i*16)
+			if _, there := b.w.bound[pfx(fmt.Sprintf("10.0.0.%d/32", i*16))]; there {
+				bound |= 1 << i
+			}
+			if (announced&^now)&(1<<i) != 0 {
+				withdrawn[i] = time.Now()
+			}
+			if (was&^bound)&(1<<i) != 0 {
+				assert.GreaterOrEqual(t, time.Since(withdrawn[i]), quick.Linger, "unbound before it has lingered")
 			}
 		}
+		announced = now
+		assert.Zero(t, now&^bound, "an announced address is not bound")
+		assert.Zero(t, had&^now, "an address that stays wanted is not announced")
+		assert.Zero(t, now&^covers(b.w.filter), "an announced address is not redirected")
 		had |= now & wanted
 		steps++
 	}
@@ -289,6 +300,20 @@ func TestPlansSayWhatHappens(t *testing.T) {
 			assert.Empty(t, b.after(time.Minute), "nothing follows the last step")
 		})
 	}
+}
+
+func TestWithoutWaitingTimes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := open(t, Config{WhenEmpty: true})
+		_, err := b.SetSegments(segs("203.0.113.0/25", "203.0.113.128/25"))
+		require.NoError(t, err)
+		assert.Equal(t, []string{
+			"filter 203.0.113.0/24, 203.0.113.0/25, 203.0.113.128/25",
+			"announce 203.0.113.0/24, 203.0.113.0/25, 203.0.113.128/25",
+			"announce 203.0.113.0/25, 203.0.113.128/25",
+			"filter 203.0.113.0/25, 203.0.113.128/25",
+		}, b.after(0), "the order is the same")
+	})
 }
 
 // replay follows a plan on paper and checks the world after every moment of it.

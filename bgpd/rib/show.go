@@ -183,11 +183,12 @@ func (r *RIB) Why(addr netip.Addr) Explanation {
 	return e
 }
 
-// segmentOf is the longest segment that covers addr.
+// segmentOf is the segment that speaks for addr: an announced one before a wanted
+// one before one on its way out, and of these the longest.
 func (r *RIB) segmentOf(addr netip.Addr, now time.Time) *SegmentStatus {
 	var best *segment
 	for _, s := range r.segments.segments {
-		if s.Prefix.Contains(addr) && (best == nil || s.Prefix.Bits() > best.Prefix.Bits()) {
+		if s.Prefix.Contains(addr) && (best == nil || s.worth() > best.worth()) {
 			best = s
 		}
 	}
@@ -196,6 +197,17 @@ func (r *RIB) segmentOf(addr netip.Addr, now time.Time) *SegmentStatus {
 	}
 	st := r.segments.state(best, r.open, now)
 	return &st
+}
+
+func (s *segment) worth() int {
+	w := s.Prefix.Bits()
+	if s.wanted {
+		w += 1000
+	}
+	if s.announced {
+		w += 2000
+	}
+	return w
 }
 
 func (e *Explanation) summary() string {

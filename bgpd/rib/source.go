@@ -26,8 +26,11 @@ type source struct {
 	paths    int       // held
 	accepted int
 	over     int      // held, refused for MaxPrefixes
+	roomy    bool     // in RIB.room
 	notHeld  int      // not even held, for MaxPrefixes
 	rings    [2]rings // its paths, by family
+
+	tableEpoch uint32 // epoch as the tables know it
 
 	refused [NumRefuseReasons]uint64 // ever; guarded by the refusals' lock
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -64,6 +66,55 @@ func TestEverybodyAtOnce(t *testing.T) {
 	assert.Zero(t, compiler.Stats().IPv4)
 	assert.Empty(t, w.announced)
 	assert.Empty(t, w.filter)
+}
+
+// TestDumpThatReplacesADumpLeavesNoGap says everything again and again, each time
+// voiding what was said before, while other work keeps Run awake.
+func TestDumpThatReplacesADumpLeavesNoGap(t *testing.T) {
+	w := newWorld(t)
+	r, err := New(Config{Programmer: w, WhenEmpty: true})
+	require.NoError(t, err)
+	r.AddSource("file", SourcePolicy{})
+	r.AddSource("other", SourcePolicy{})
+	_, err = r.SetSegments(segs("10.0.0.0/8"))
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() { done <- r.Run(ctx) }()
+	go func() {
+		for i := 0; ctx.Err() == nil; i++ {
+			r.Update(Update{Source: "other", Set: []Path{to("10.9.9.9/32", fmt.Sprintf("172.16.0.%d", 1+i%9))}})
+		}
+		done <- nil
+	}()
+	dump := Update{Source: "file", RemoveAll: true}
+	for n := range 40 * updateChunk {
+		p := to("10.0.0.0/32", "172.17.0.1")
+		p.Prefix = address(n)
+		dump.Set = append(dump.Set, p)
+	}
+	for range 10 {
+		r.Update(dump)
+	}
+	require.NoError(t, r.Flush(ctx))
+	unbound := slices.DeleteFunc(w.events(), func(e string) bool { return !strings.HasPrefix(e, "unbind") })
+	assert.Empty(t, unbound)
+	dump.Set = dump.Set[:1]
+	r.Update(dump)
+	require.NoError(t, r.Flush(ctx))
+	assert.Equal(t, 1, status(r, "file").Paths, "what is not said again goes")
+	cancel()
+	require.NoError(t, <-done)
+	require.NoError(t, <-done)
+}
+
+func status(r *RIB, id SourceID) SourceStatus {
+	for _, s := range r.Status().Sources {
+		if s.ID == id {
+			return s
+		}
+	}
+	return SourceStatus{}
 }
 
 func address(n int) netip.Prefix {

@@ -10,6 +10,7 @@ type path struct {
 	next       uint32 // of the same prefix
 	node       uint32 // of the prefix
 	prev, succ uint32 // of the same source, a ring
+	epoch      uint16 // of its source, the low bits, when it was said last
 	reason     RefuseReason
 }
 
@@ -122,7 +123,7 @@ func (t *table[K]) set(node uint32, o *op) {
 	if n.head == 0 {
 		t.r.counters.Prefixes++
 	}
-	*t.paths.at(p) = path{attr: o.attr, pathID: o.pathID, learned: o.learned, next: n.head, node: node}
+	*t.paths.at(p) = path{attr: o.attr, pathID: o.pathID, learned: o.learned, next: n.head, node: node, epoch: uint16(o.epoch)}
 	n.head = p
 	t.link(p, t.ring(o.src, false))
 	o.src.paths++
@@ -137,7 +138,7 @@ func (t *table[K]) replace(p uint32, o *op) {
 	t.unlink(p)
 	t.link(p, t.ring(o.src, false))
 	t.r.freed = append(t.r.freed, at.attr)
-	if at.attr != o.attr {
+	if at.epoch = uint16(o.epoch); at.attr != o.attr {
 		at.attr, at.learned = o.attr, o.learned
 	}
 	if at.reason == RefuseNone {
@@ -223,7 +224,12 @@ func (t *table[K]) reap(src *source, n int) int {
 		node := t.paths.at(p).node
 		t.touch(node)
 		t.r.applyQueued(t.keyOf(node))
-		if t.paths.at(anchor).succ == p {
+		switch {
+		case t.paths.at(anchor).succ != p:
+		case t.paths.at(p).epoch == uint16(src.tableEpoch): // said again before the rest became void
+			t.unlink(p)
+			t.link(p, t.ring(src, false))
+		default:
 			t.drop(p)
 		}
 	}

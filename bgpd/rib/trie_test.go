@@ -27,7 +27,7 @@ func trieAgainstMap[K key[K]](t *testing.T, v6 bool, of func(prefixKey) K) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	tr := &trie[K]{}
 	naive := map[netip.Prefix]uint32{}
-	for step := range 20000 {
+	for step := range 8000 {
 		p := randomPrefix(rng, v6)
 		k := keyOf(p)
 		switch i := tr.find(of(k), k.bits); {
@@ -40,7 +40,7 @@ func trieAgainstMap[K key[K]](t *testing.T, v6 bool, of func(prefixKey) K) {
 			tr.nodes.at(i).head = uint32(step + 1)
 			naive[p] = uint32(step + 1)
 		}
-		if step%200 == 0 {
+		if step%250 == 0 {
 			compareTrie(t, tr, naive, of, randomPrefix(rng, v6))
 		}
 	}

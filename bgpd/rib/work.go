@@ -57,14 +57,18 @@ func (r *RIB) work(now time.Time) (more bool) {
 	more = len(r.dooming) > 0 || r.judging.active
 	r.mu.Unlock()
 	r.freed = r.queue.release(r.freed)
+	for _, f := range r.firsts {
+		r.logFirst(f)
+	}
+	r.firsts = r.firsts[:0]
 	return more || len(b.ops) > 0
 }
 
 // applyTaken applies what has left the queue, a prefix at a time.
 func (r *RIB) applyTaken(t taken) {
 	r.slots = t.slots
-	for _, src := range t.voided {
-		r.doom(src)
+	for _, v := range t.voided {
+		r.doom(v)
 	}
 	for ops := t.ops; len(ops) > 0; {
 		n := 1
@@ -88,8 +92,10 @@ func (r *RIB) applyQueued(k prefixKey) {
 	r.applyTaken(t)
 }
 
-// doom notes that everything src has claimed so far is void.
-func (r *RIB) doom(src *source) {
+// doom notes that everything is void that a source has claimed before this epoch.
+func (r *RIB) doom(v voided) {
+	src := v.src
+	src.tableEpoch = v.epoch
 	src.syncedAt = time.Time{}
 	src.notHeld = 0
 	r.t4.doom(src)
@@ -126,6 +132,7 @@ func (r *RIB) reap() {
 // promote accepts claims of sources that have room again.
 func (r *RIB) promote() {
 	for _, src := range r.room {
+		src.roomy = false
 		r.t4.promote(src)
 		r.t6.promote(src)
 	}
