@@ -14,7 +14,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"github.com/eipgw/eipgw/perf/lab"
 	"github.com/eipgw/eipgw/perf/peers"
 )
 
@@ -24,7 +23,7 @@ func staticWorld(t *testing.T) (*world, string) {
 	w.tunnelEnd()
 	yaml := config(w.bindings())
 	w.start(yaml)
-	require.NoError(t, w.sw.Route(prefixes("203.0.113.0/24")[0], lab.Via("10.0.1.2")))
+	w.routeToGateway()
 	w.forwarded(eip)
 	w.ping(eip)
 	return w, yaml
@@ -88,7 +87,7 @@ func TestBindAtRuntime(t *testing.T) {
 	w := newWorld(t)
 	w.tunnelEnd()
 	w.start(config(""))
-	require.NoError(t, w.sw.Route(prefixes("203.0.113.0/24")[0], lab.Via("10.0.1.2")))
+	w.routeToGateway()
 	_, err := w.g.Run(w.ctx, "bind", eip.String(), "--vtep", vrAddr.String(), "--vni", "5001", "--inner-mac", "02:00:00:00:01:11")
 	require.NoError(t, err)
 	w.forwarded(eip)

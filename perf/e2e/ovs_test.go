@@ -39,7 +39,7 @@ func TestOpenVSwitchTakesTheTunnel(t *testing.T) {
 			require.NoError(t, os.WriteFile(file, fmt.Appendf(nil,
 				"bindings: [{prefix: %s, tunnels: [{vtep: %s, vni: %d, inner-mac: \"02:00:00:00:01:11\"%s}]}]", eip, vrAddr, vni, c.options), 0o644))
 			w.start(config("bindings: {file: " + file + "}"))
-			require.NoError(t, w.sw.Route(netip.MustParsePrefix("203.0.113.0/24"), lab.Via("10.0.1.2")))
+			w.routeToGateway()
 			w.forwarded(eip)
 			w.eventually("the first frame comes out of Open vSwitch", func() (bool, any) {
 				out, err := w.client.Output(w.ctx, "ping", "-n", "-c", "1", "-W", "1", eip.String())

@@ -16,12 +16,12 @@ import (
 )
 
 // switchNeighbor is the switch as the gateway's neighbor.
-const switchNeighbor = "neighbors:\n  - {address: 10.0.1.1, role: switch, asn: 65001, password: s3cret}"
+const switchNeighbor = "neighbors:\n  - {address: 10.0.1.1, role: switch, asn: 65001}"
 
 // speaker is the switch's side of the session. It names no EIP and no segment.
 func speaker() peers.SpeakerConfig {
 	return peers.SpeakerConfig{ASN: swASN, RouterID: swAddr,
-		Peers: []peers.Peer{{Address: gwAddr, ASN: gwASN, Local: swAddr, Multihop: true, Password: "s3cret"}}}
+		Peers: []peers.Peer{{Address: gwAddr, ASN: gwASN, Local: swAddr, Multihop: true}}}
 }
 
 // attributes reads what the switch knows of 203.0.113.0/24: it has to carry what

@@ -41,6 +41,7 @@ func TestVirtualRouters(t *testing.T) {
 				w := newWorld(t, c.need...)
 				w.tunnelEnd()
 				w.start(config(profile))
+				w.routeToGateway()
 				kill := c.start(w, carrier)
 				for _, a := range []netip.Addr{eip, eip6} {
 					why := w.forwarded(a)
@@ -120,7 +121,7 @@ protocol direct { ipv4; ipv6; }
 protocol static { ipv4; route %s/32 unreachable; }
 protocol static { ipv6; route %s/128 unreachable; }
 `, vrAddr, eip, eip6)
-	conf += peers.BIRDNeighbor("gw", vrASN, toGateway(), peers.BIRDChannels{
+	conf += peers.BIRDNeighbor("eipgw", vrASN, toGateway(), peers.BIRDChannels{
 		IPv4: filter(serviceAddr, vrAddr), IPv6: filter(serviceAddr6, netip.MustParseAddr("fd00:1::11"))})
 	b, err := peers.StartBIRD(w.ctx, w.vr, peers.BIRDConfig{Dir: filepath.Join(w.dir, "bird"), Config: conf})
 	require.NoError(w, err)

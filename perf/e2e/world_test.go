@@ -167,6 +167,14 @@ func (w *world) tunnelEnd() *peers.Process {
 	return p
 }
 
+// routeToGateway has the switch send frames for EIPs to the gateway, for tests that
+// have no BGP there.
+func (w *world) routeToGateway() {
+	w.Helper()
+	require.NoError(w, w.sw.Route(netip.MustParsePrefix("203.0.113.0/24"), lab.Via("10.0.1.2")))
+	require.NoError(w, w.sw.Route(netip.MustParsePrefix("2001:db8:e1b::/64"), lab.Via("fd00:1::2")))
+}
+
 const patience = 30 * time.Second
 
 // eventually polls until cond holds; what it returned last stands in the failure.
