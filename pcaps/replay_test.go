@@ -1,0 +1,84 @@
+package pcaps
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/eipgw/eipgw/dataplane"
+	"github.com/eipgw/eipgw/dataplane/replay"
+	"github.com/eipgw/eipgw/encap"
+)
+
+// Every case, through the forwarder in this process.
+func TestReplay(t *testing.T) {
+	for _, c := range cases(t) {
+		t.Run(c.name, func(t *testing.T) {
+			result, err := replay.Run(c.Case)
+			require.NoError(t, err)
+			expect(t, c.want, outcome{result.Out, result.Counters})
+		})
+	}
+}
+
+// Whatever a case wants, it wants every frame in exactly one place.
+func TestFramesAddUp(t *testing.T) {
+	for _, c := range cases(t) {
+		var in, out uint64
+		for name, n := range c.want.counters {
+			switch {
+			case strings.HasSuffix(name, ".rx_packets"):
+				in += n
+			case strings.HasSuffix(name, ".tx_packets"), strings.HasPrefix(name, "drop.") && strings.HasSuffix(name, ".packets"):
+				out += n
+			}
+		}
+		assert.Equal(t, in, out, c.name)
+		assert.NotZero(t, in, c.name)
+	}
+}
+
+// Every Reason that frames alone can bring about is in some case.
+func TestEveryReason(t *testing.T) {
+	elsewhere := map[dataplane.Reason]string{
+		dataplane.ReasonNoPort:     "a case's ways lead to its ports",
+		dataplane.ReasonNoHeadroom: "ports of cases have headroom for every header",
+		dataplane.ReasonTxFull:     "ports of cases take every frame",
+		dataplane.ReasonPortDown:   "ports of cases stay up",
+	}
+	seen := map[string]bool{}
+	for _, c := range cases(t) {
+		for name := range c.want.counters {
+			seen[name] = true
+		}
+	}
+	for r := dataplane.ReasonNone + 1; r < dataplane.NumReasons; r++ {
+		if why, ok := elsewhere[r]; ok {
+			assert.False(t, seen["drop."+r.String()+".packets"], "%s: %s", r, why)
+		} else {
+			assert.True(t, seen["drop."+r.String()+".packets"], "no case has a frame dropped for %s", r)
+		}
+	}
+}
+
+// Every wanted frame is one that a tunnel endpoint takes, by the reading half of
+// package encap: a third opinion on what gen writes.
+func TestWantedFramesParse(t *testing.T) {
+	for _, c := range cases(t) {
+		for port, frames := range c.want.out {
+			for i, f := range frames {
+				p, err := encap.Parse(f)
+				require.NoError(t, err, "%s, port %s, frame %d", c.name, port, i)
+				assert.NotEqual(t, encap.ChecksumBad, p.IPChecksum, "%s, port %s, frame %d", c.name, port, i)
+				assert.NotEqual(t, encap.ChecksumBad, p.UDPChecksum, "%s, port %s, frame %d", c.name, port, i)
+				assert.False(t, p.Control)
+				assert.Equal(t, p.Options.Critical(), p.Critical, "%s, port %s, frame %d", c.name, port, i)
+				if p.InnerType == 0x0800 {
+					assert.Zero(t, encap.Checksum(p.Packet[:4*int(p.Packet[0]&15)], 0), "%s, port %s, frame %d", c.name, port, i)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,327 @@
+package pcaps
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/eipgw/eipgw/dataplane"
+	"github.com/eipgw/eipgw/dataplane/afxdp"
+	"github.com/eipgw/eipgw/dataplane/fib"
+	"github.com/eipgw/eipgw/dataplane/fib/fibtest"
+	"github.com/eipgw/eipgw/dataplane/replay"
+	"github.com/eipgw/eipgw/encap"
+	"github.com/eipgw/eipgw/perf/lab"
+)
+
+// onlyInProcess are the cases that veth and AF_XDP cannot carry, and why.
+var onlyInProcess = map[string]string{
+	"runt":      tooShort,
+	"mtu-jumbo": tooLong,
+}
+
+const (
+	tooShort = "no interface sends a frame that is shorter than an Ethernet header"
+	tooLong  = "a frame of AF_XDP lies in one page, with 256 bytes of headroom"
+)
+
+// The segments of every case. What is bound outside of them is a segment of that case.
+var segments = []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("2001:db8:e1b::/48")}
+
+const patience = 5 * time.Second
+
+// Every case again, between AF_XDP sockets over veth pairs, with native and with
+// generic XDP.
+//
+//	far namespace                      gateway's namespace
+//	Sender  ── far-sw0 ═══ veth ═══ sw0 ── XDP ── AF_XDP ─┐
+//	Capture ── far-vr0 ═══ veth ═══ vr0 ── XDP ── AF_XDP ─┴─ Worker
+func TestWire(t *testing.T) {
+	lab.Need(t, lab.Root)
+	all := cases(t)
+	for _, mode := range []afxdp.Mode{afxdp.ModeNative, afxdp.ModeGeneric} {
+		t.Run(mode.String(), func(t *testing.T) {
+			rigs := map[string]*rig{} // by what the ports are: cases with the same ports share one
+			for _, c := range all {
+				if why := unable(c); why != "" {
+					assert.Equal(t, onlyInProcess[c.name], why, c.name)
+					continue
+				}
+				assert.NotContains(t, onlyInProcess, c.name, "it can run over the wire")
+				t.Run(c.name, func(sub *testing.T) {
+					key := portsKey(c)
+					if rigs[key] == nil {
+						rigs[key] = newRig(t, c, mode)
+					}
+					rigs[key].run(sub, c)
+				})
+			}
+		})
+	}
+}
+
+// unable says why a case cannot be on the wire, or nothing.
+func unable(c testCase) string {
+	for _, p := range c.Ports {
+		if p.MTU > 4096-256-18 {
+			return tooLong
+		}
+		for _, f := range c.in[p.Name] {
+			if len(f) < 14 {
+				return tooShort
+			}
+		}
+	}
+	return ""
+}
+
+func portsKey(c testCase) (key string) {
+	for _, p := range c.Ports {
+		key += fmt.Sprint(p.ID, p.Name, p.MAC, p.MTU, "/")
+	}
+	return key
+}
+
+// rig is the gateway's ports and the far ends of their links.
+type rig struct {
+	ports    []dataplane.Port
+	ifaces   []*afxdp.Interface
+	senders  map[string]*lab.Sender
+	captures map[string]*lab.Capture
+}
+
+func newRig(t *testing.T, c testCase, mode afxdp.Mode) *rig {
+	l := lab.T(t)
+	gateway, far := l.NS("gw"), l.NS("far")
+	for _, ns := range []*lab.NS{gateway, far} { // so that the kernel has nothing to say
+		l.Check(ns.Sysctl("net.ipv6.conf.default.disable_ipv6", "1"))
+	}
+	r := &rig{senders: map[string]*lab.Sender{}, captures: map[string]*lab.Capture{}}
+	for _, p := range c.Ports {
+		l.Veth(
+			lab.End{NS: gateway, Name: p.Name, MAC: p.MAC.String(), Pfifo: 1000},
+			lab.End{NS: far, Name: "far-" + p.Name, Pfifo: 1000},
+			lab.VethOptions{MTU: p.MTU})
+		l.Check(gateway.Do(func() error { return r.open(t, p, mode) }))
+		sender, err := far.Sender("far-" + p.Name)
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, sender.Close()) })
+		capture, err := far.Capture("far-"+p.Name, lab.CaptureOptions{})
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, capture.Close()) })
+		r.senders[p.Name], r.captures[p.Name] = sender, capture
+	}
+	return r
+}
+
+func (r *rig) open(t *testing.T, p replay.Port, mode afxdp.Mode) error {
+	iface, err := afxdp.Open(afxdp.InterfaceConfig{ID: p.ID, Name: p.Name, Mode: mode, Frames: 1024})
+	if err != nil {
+		return err
+	}
+	t.Cleanup(func() { require.NoError(t, iface.Close()) })
+	port, err := iface.Port(0)
+	if err != nil {
+		return err
+	}
+	require.Equal(t, p.MTU, port.Info().MTU, "MTU of port %s", p.Name)
+	r.ifaces, r.ports = append(r.ifaces, iface), append(r.ports, port)
+	return nil
+}
+
+// run has a worker of its own forward the case's frames between the rig's ports.
+func (r *rig) run(t *testing.T, c testCase) {
+	table, reader := program(t, c)
+	defer func() {
+		reader.Close()
+		require.NoError(t, table.Close())
+	}()
+	want, passed := r.expected(t, c, reader)
+	before := r.passed(t)
+	for _, capture := range r.captures {
+		capture.Reset()
+	}
+
+	worker, err := dataplane.NewWorker(dataplane.WorkerConfig{Name: c.name, Ports: r.ports, Reader: reader, CPU: -1})
+	require.NoError(t, err)
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- worker.Run(ctx) }()
+
+	for port, frames := range c.in {
+		for _, f := range frames {
+			require.NoError(t, r.senders[port].Send(f))
+		}
+	}
+	var received uint64
+	for _, p := range c.Ports {
+		received += want.counters["port."+p.Name+".rx_packets"]
+	}
+	until(t, func() bool { s := worker.Snapshot(); return s.Received() >= received && r.passed(t)-before >= passed })
+	stop()
+	require.NoError(t, <-ended) // so the ports have sent what they took
+	stats := worker.Snapshot()
+	got := outcome{map[string][][]byte{}, countersOf(&stats)}
+	for name, capture := range r.captures {
+		wait, cancel := context.WithTimeout(t.Context(), patience)
+		assert.NoError(t, capture.Wait(wait, int(got.counters["port."+name+".tx_packets"])), "port %s", name)
+		cancel()
+		if frames := capture.Frames(); len(frames) > 0 {
+			got.out[name] = frames
+		}
+	}
+	assert.Equal(t, passed, r.passed(t)-before, "frames that the XDP program leaves to the kernel")
+	if len(c.in) > 1 { // their order among each other is up to chance
+		sortFrames(want.out)
+		sortFrames(got.out)
+	}
+	expect(t, want, got)
+}
+
+// program makes a table with the case's bindings, resolved as it says.
+func program(t *testing.T, c testCase) (*fib.Table, *fib.Reader) {
+	table, err := fib.NewTable(fib.TableOptions{Poison: true})
+	require.NoError(t, err)
+	var resolver fibtest.Resolver
+	for _, u := range c.Underlay {
+		var ways []fib.Adjacency
+		for _, w := range u.Ways {
+			ways = append(ways, fib.Adjacency{
+				Port: portID(c, w.Port), MTU: w.MTU,
+				Outer: encap.Outer{
+					Src: encap.MAC(w.SrcMAC), Dst: encap.MAC(w.DstMAC), VLAN: w.VLAN, Local: w.Local, TTL: c.Tunnel.TTL,
+					ZeroChecksum6: c.Tunnel.UDP6Checksum == replay.ChecksumZero,
+				},
+			})
+		}
+		resolver.Set(u.VTEP, ways...)
+	}
+	bindings, err := c.FIB()
+	require.NoError(t, err)
+	report, err := fib.NewCompiler(table, &resolver).Apply(bindings)
+	require.NoError(t, err)
+	require.Empty(t, report.Refused)
+	reader, err := table.NewReader()
+	require.NoError(t, err)
+	return table, reader
+}
+
+func portID(c testCase, name string) fib.PortID {
+	i := slices.IndexFunc(c.Ports, func(p replay.Port) bool { return p.Name == name })
+	return c.Ports[i].ID
+}
+
+// expected is what the case wants less what the XDP program keeps from the pipeline,
+// and how many frames that are. Each of them would have been dropped, and its Reason
+// is found by forwarding it alone.
+func (r *rig) expected(t *testing.T, c testCase, reader *fib.Reader) (want outcome, passed uint64) {
+	prefixes := slices.Clone(segments)
+	for _, b := range c.Bindings {
+		prefixes = append(prefixes, b.Prefix)
+	}
+	var infos []dataplane.PortInfo
+	for i, iface := range r.ifaces {
+		require.NoError(t, iface.SetSegments(prefixes))
+		infos = append(infos, r.ports[i].Info())
+	}
+	forwarder := dataplane.NewForwarder(dataplane.ForwarderConfig{Reader: reader, Ports: infos})
+	want = c.want.clone()
+	less := func(name string, n int) {
+		if want.counters[name] -= uint64(n); want.counters[name] == 0 {
+			delete(want.counters, name)
+		}
+	}
+	for _, p := range c.Ports {
+		for _, f := range c.in[p.Name] {
+			if redirected(f, encap.MAC(p.MAC), prefixes) {
+				continue
+			}
+			var b dataplane.Burst
+			b.N = 1
+			b.F[0].Attach(append(make([]byte, encap.MaxLen), f...), encap.MaxLen, len(f))
+			b.F[0].In = p.ID
+			forwarder.Process(&b)
+			require.Equal(t, dataplane.Drop, b.F[0].Verdict, "the XDP program would keep a frame that is to be forwarded: % x", f)
+			less("port."+p.Name+".rx_packets", 1)
+			less("port."+p.Name+".rx_bytes", len(f))
+			less("drop."+b.F[0].Reason.String()+".packets", 1)
+			less("drop."+b.F[0].Reason.String()+".bytes", len(f))
+			passed++
+		}
+	}
+	return want, passed
+}
+
+// redirected says what the XDP program should do with a frame: redirect those that are
+// sent to this station, for an address in a segment, behind at most two VLAN tags; it
+// looks at the header no further than at that address.
+func redirected(frame []byte, own encap.MAC, segments []netip.Prefix) bool {
+	etherType, l3 := binary.BigEndian.Uint16(frame[12:]), frame[14:]
+	for tags := 0; tags < 2 && (etherType == 0x8100 || etherType == 0x88a8) && len(l3) >= 4; tags++ {
+		etherType, l3 = binary.BigEndian.Uint16(l3[2:]), l3[4:]
+	}
+	var dst netip.Addr
+	switch {
+	case etherType == 0x0800 && len(l3) >= 20:
+		dst = netip.AddrFrom4([4]byte(l3[16:20]))
+	case etherType == 0x86dd && len(l3) >= 40:
+		dst = netip.AddrFrom16([16]byte(l3[24:40]))
+	default:
+		return false
+	}
+	in := slices.ContainsFunc(segments, func(p netip.Prefix) bool { return p.Contains(dst) })
+	return in && encap.MAC(frame[:6]) == own
+}
+
+// passed is how many frames the XDP programs have left to the kernel.
+func (r *rig) passed(t *testing.T) (n uint64) {
+	for _, iface := range r.ifaces {
+		s, err := iface.Status()
+		require.NoError(t, err)
+		n += s.Filter.Passed + s.Filter.Foreign
+		require.Zero(t, s.Filter.Unserved)
+	}
+	return n
+}
+
+// countersOf names a worker's counters as counters.json does.
+func countersOf(s *dataplane.WorkerStats) replay.Counters {
+	all := replay.Counters{}
+	for _, p := range s.Ports {
+		prefix := "port." + p.Info.Name + "."
+		all[prefix+"rx_packets"], all[prefix+"rx_bytes"] = p.RxPackets, p.RxBytes
+		all[prefix+"tx_packets"], all[prefix+"tx_bytes"] = p.TxPackets, p.TxBytes
+	}
+	for r, n := range s.Drops {
+		prefix := "drop." + dataplane.Reason(r).String() + "."
+		all[prefix+"packets"], all[prefix+"bytes"] = n.Packets, n.Bytes
+	}
+	maps.DeleteFunc(all, func(_ string, n uint64) bool { return n == 0 })
+	return all
+}
+
+func sortFrames(out map[string][][]byte) {
+	for _, frames := range out {
+		slices.SortFunc(frames, bytes.Compare)
+	}
+}
+
+// until polls for a state that must come about.
+func until(t *testing.T, reached func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !reached(); time.Sleep(100 * time.Microsecond) {
+		if time.Now().After(end) {
+			t.Error("timed out: not every frame has arrived")
+			return
+		}
+	}
+}
