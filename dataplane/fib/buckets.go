@@ -15,9 +15,10 @@ import (
 // The table grows and shrinks by pages, so that no change takes long (extendible
 // hashing):
 //
-//	directory  2^depth words, each the first line of a page; indexed by the first
-//	           depth bits of the hash. Word 0 of its region is the depth, the
-//	           directory of depth d begins at word 2^d.
+//	directory  2^depth words, each the first line of a page, 0 for none; indexed
+//	           by the first depth bits of the hash. Its region begins with four
+//	           words: the depth, one that is not used, the hash's seed, low half
+//	           first. The directory of depth d begins at word 4 + 2^d.
 //	page       16 buckets; the next 4 bits say where to begin. Pages that hold few
 //	           blocks stand in several places of the directory.
 //	bucket     a cache line with three blocks, see bucket
@@ -88,22 +89,29 @@ func hash6(seed uint64, a Addr6) uint64 {
 	return x ^ x>>32
 }
 
-// dirIndex is the word of the directory of this depth, hashBucket the bucket of
-// the page.
-func dirIndex(hash uint64, depth uint8) uint32 { return 1<<depth | uint32(hash>>1>>(63-depth)) }
-func hashBucket(hash uint64) uint32            { return uint32(hash>>36) & (pageBuckets - 1) }
+// dirHead is the words in front of the directories.
+const dirHead = 4
+
+// dirIndex is the word for a hash in the directory of this depth.
+func dirIndex(hash uint64, depth uint8) uint32 {
+	return dirHead + (1<<depth | uint32(hash>>1>>(63-depth)))
+}
+
+// hashBucket is the bucket of the page where a hash begins.
+func hashBucket(hash uint64) uint32 { return uint32(hash>>36) & (pageBuckets - 1) }
 
 // sameBlock is 0 when a and b lie in one block.
 func sameBlock(a, b Addr6) uint64 { return a.Hi ^ b.Hi | (a.Lo^b.Lo)>>8 }
 
 func newBuckets(a *arena, mem Memory, seed uint64) (*buckets, error) {
-	dir, err := reserve(mem, "directory6", 4<<(maxDepth+1))
+	dir, err := reserve(mem, "directory6", 4<<(maxDepth+1)+commitStep)
 	if err != nil {
 		return nil, err
 	}
 	if err := dir.commit(commitStep); err != nil {
 		return nil, err
 	}
+	*(*uint64)(unsafe.Pointer(dir.word(2))) = seed
 	return &buckets{arena: a, dir: dir, seed: seed}, nil
 }
 

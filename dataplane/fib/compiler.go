@@ -18,10 +18,9 @@ type Compiler struct {
 	t *Table
 	r Resolver
 
-	sets    []*set                // by value
-	single  map[encap.Tunnel]*set // of one tunnel, by its canonical form
-	several map[string]*set       // of more, by their ids
-	tunnels map[string]*tunnel    // by id
+	sets    []*set                   // by value
+	groups  map[string]*set          // those of several tunnels, by all their identities
+	tunnels map[encap.Tunnel]*tunnel // by their canonical form
 	vteps   map[netip.Addr]*vtep
 
 	unresolved        int // bindings
@@ -43,9 +42,8 @@ func NewCompiler(t *Table, r Resolver) *Compiler {
 	t.compiler = true
 	return &Compiler{
 		t: t, r: r,
-		single:  map[encap.Tunnel]*set{},
-		several: map[string]*set{},
-		tunnels: map[string]*tunnel{},
+		groups:  map[string]*set{},
+		tunnels: map[encap.Tunnel]*tunnel{},
 		vteps:   map[netip.Addr]*vtep{},
 	}
 }
@@ -190,7 +188,7 @@ func (c *Compiler) Stats() Stats {
 		VTEPs:             len(c.vteps),
 		Tunnels:           len(c.tunnels),
 		UnresolvedTunnels: c.unresolvedTunnels,
-		Groups:            len(c.several),
+		Groups:            len(c.groups),
 		Entries:           c.entries,
 		Readers:           c.t.epochs.count(),
 		Retired:           c.t.lines.bin.len(),

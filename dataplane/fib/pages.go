@@ -192,7 +192,7 @@ func (b *buckets) line(hash uint64) uint32 { return *b.dir.word(dirIndex(hash, b
 // point makes a page the one of all hashes that share their first depth bits with
 // hash.
 func (b *buckets) point(hash uint64, depth uint8, line uint32) {
-	from := dirIndex(hash, depth) << (b.depth - depth)
+	from := dirIndex(hash>>(64-depth)<<(64-depth), b.depth)
 	for i := from; i < from+1<<(b.depth-depth); i++ {
 		atomic.StoreUint32(b.dir.word(i), line)
 	}
@@ -200,13 +200,13 @@ func (b *buckets) point(hash uint64, depth uint8, line uint32) {
 
 // double makes the directory distinguish one more bit.
 func (b *buckets) double() error {
-	if err := b.dir.commit(4 << (b.depth + 2)); err != nil {
+	if err := b.dir.commit(4 * (dirHead + 4<<b.depth)); err != nil {
 		return err
 	}
 	for i := uint32(1) << b.depth; i < 2<<b.depth; i++ {
-		line := *b.dir.word(i)
-		atomic.StoreUint32(b.dir.word(2*i), line)
-		atomic.StoreUint32(b.dir.word(2*i+1), line)
+		line := *b.dir.word(dirHead + i)
+		atomic.StoreUint32(b.dir.word(dirHead+2*i), line)
+		atomic.StoreUint32(b.dir.word(dirHead+2*i+1), line)
 	}
 	b.setDepth(b.depth + 1)
 	return nil
@@ -215,7 +215,7 @@ func (b *buckets) double() error {
 // halve makes the directory distinguish one bit less.
 func (b *buckets) halve() {
 	for i := uint32(1) << (b.depth - 1); i < 1<<b.depth; i++ {
-		atomic.StoreUint32(b.dir.word(i), *b.dir.word(2 * i))
+		atomic.StoreUint32(b.dir.word(dirHead+i), *b.dir.word(dirHead + 2*i))
 	}
 	b.setDepth(b.depth - 1)
 }

@@ -27,19 +27,19 @@ type TableOptions struct {
 
 func (o *TableOptions) fill() error {
 	for _, s := range []struct {
-		name     string
-		v        *int
-		def, max int
+		name          string
+		v             *int
+		def, min, max int
 	}{
-		{"LookupSpace", &o.LookupSpace, 16 << 30, 16 << 30},
-		{"PrefixSpace", &o.PrefixSpace, 16 << 30, 16 << 30},
-		{"DistinctSpace", &o.DistinctSpace, 16 << 20, 1 << 30},
+		{"LookupSpace", &o.LookupSpace, 16 << 30, 4 << 20, 16 << 30},
+		{"PrefixSpace", &o.PrefixSpace, 16 << 30, 4 << 20, 16 << 30},
+		{"DistinctSpace", &o.DistinctSpace, 16 << 20, 1 << 16, 1 << 30},
 	} {
 		if *s.v == 0 {
 			*s.v = s.def
 		}
-		if *s.v < commitStep || *s.v > s.max || *s.v%commitStep != 0 {
-			return fmt.Errorf("fib: new table: %s is %d bytes, want a multiple of %d up to %d", s.name, *s.v, commitStep, s.max)
+		if *s.v < s.min || *s.v > s.max || *s.v%(1<<16) != 0 {
+			return fmt.Errorf("fib: new table: %s is %d bytes, want a multiple of 64 KiB from %d to %d", s.name, *s.v, s.min, s.max)
 		}
 	}
 	return nil
@@ -177,10 +177,17 @@ func (t *Table) cover(k key, is4 bool) (key, Value, bool) {
 	return t.known6.cover(k)
 }
 
+// forRemoval is the lines that new prefixes leave, so that a table that is full can
+// still forget some: that takes memory, too.
+const forRemoval = 8 * chunkLines
+
 // room makes sure that unset of k, or set where add says so, finds the memory that
 // it takes.
 func (t *Table) room(k key, is4, add bool) error {
-	lines := 4 * chunkLines
+	lines := chunkLines
+	if add {
+		lines += forRemoval
+	}
 	if n := t.gaps(k, is4); n > 1 {
 		// Each end of a gap changes one node per level. A node of m ends takes no
 		// more than 1+m lines.

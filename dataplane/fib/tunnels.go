@@ -20,15 +20,28 @@ type vtep struct {
 
 // tunnel is a distinct tunnel that bindings name, alone or in a group.
 type tunnel struct {
-	encap.Tunnel        // canonical
-	id           string // identity; gives the canonical order
+	encap.Tunnel // canonical
 	seed         uint32
 	vtep         *vtep
 	ways         []way
 	group        uint32 // line of the group of ways, 0 if there are not several
 	word         uint32 // as in a slot
 	err          error  // why it is unresolved
-	sets         map[*set]struct{}
+
+	alone  *set              // the set of this tunnel only, if there is one
+	groups map[*set]struct{} // the others that it is in
+}
+
+// sets yields every set that the tunnel is in.
+func (t *tunnel) sets(yield func(*set) bool) {
+	if t.alone != nil && !yield(t.alone) {
+		return
+	}
+	for s := range t.groups {
+		if !yield(s) {
+			return
+		}
+	}
 }
 
 // way is one entry of a tunnel.
@@ -42,10 +55,11 @@ type way struct {
 type set struct {
 	value    Value
 	bindings int
-	members  []*tunnel // in canonical order
-	tunnels  []encap.Tunnel
-	group    uint32 // line of the group of tunnels, 0 if not several are resolved
-	word     uint32 // as in the slot
+	members  []*tunnel      // in canonical order
+	tunnels  []encap.Tunnel // the same
+	key      string         // of a group, in Compiler.groups
+	group    uint32         // line of the group of tunnels, 0 if not several are resolved
+	word     uint32         // as in the slot
 }
 
 func (s *set) resolved() (n int) {
@@ -64,70 +78,75 @@ const minInnerMTU = 68
 // groupRoom is the lines that one tunnel or one group takes at most.
 const groupRoom = MaxTunnels*entrySize/lineSize + 2*1024/lineSize
 
-// distinct drops tunnels that say the same, and puts the others in canonical order.
-func distinct(tunnels []encap.Tunnel) ([]*tunnel, error) {
-	var all []*tunnel
-	for _, t := range tunnels {
+// intern is the set of these tunnels. The caller binds it at once.
+func (c *Compiler) intern(tunnels []encap.Tunnel) (*set, error) {
+	if len(tunnels) == 1 {
+		t := tunnels[0].Canonical()
+		if known := c.tunnels[t]; known != nil && known.alone != nil {
+			return known.alone, nil
+		}
 		if err := t.Validate(); err != nil {
 			return nil, err
 		}
-		t = t.Canonical()
-		all = append(all, &tunnel{Tunnel: t, id: string(identity(nil, t))})
+		return c.newSet([]encap.Tunnel{t}, "")
 	}
-	slices.SortFunc(all, func(a, b *tunnel) int { return strings.Compare(a.id, b.id) })
-	all = slices.CompactFunc(all, func(a, b *tunnel) bool { return a.id == b.id })
-	if len(all) > MaxTunnels {
-		return nil, fmt.Errorf("%d distinct tunnels, want at most %d", len(all), MaxTunnels)
-	}
-	return all, nil
-}
-
-// intern is the set of these tunnels. The caller binds it, or calls forget.
-func (c *Compiler) intern(tunnels []encap.Tunnel) (*set, error) {
-	if len(tunnels) == 1 {
-		if s := c.single[tunnels[0].Canonical()]; s != nil {
-			return s, nil
-		}
-	}
-	members, err := distinct(tunnels)
+	tunnels, key, err := distinct(tunnels)
 	if err != nil {
 		return nil, err
 	}
-	if len(members) == 1 {
-		if s := c.single[members[0].Tunnel]; s != nil {
-			return s, nil
-		}
-		return c.newSet("", members)
+	if len(tunnels) == 1 {
+		return c.intern(tunnels)
 	}
-	var key strings.Builder
-	for _, m := range members {
-		key.WriteString(m.id)
-	}
-	if s := c.several[key.String()]; s != nil {
+	if s := c.groups[key]; s != nil {
 		return s, nil
 	}
-	return c.newSet(key.String(), members)
+	return c.newSet(tunnels, key)
 }
 
-func (c *Compiler) newSet(key string, members []*tunnel) (*set, error) {
-	if err := c.t.lines.room((len(members) + 1) * groupRoom); err != nil {
+// distinct drops tunnels that say the same and puts the others in canonical order.
+// The key is all of their identities.
+func distinct(tunnels []encap.Tunnel) ([]encap.Tunnel, string, error) {
+	byID := make(map[string]encap.Tunnel, len(tunnels))
+	for _, t := range tunnels {
+		if err := t.Validate(); err != nil {
+			return nil, "", err
+		}
+		byID[string(identity(nil, t))] = t.Canonical()
+	}
+	if len(byID) > MaxTunnels {
+		return nil, "", fmt.Errorf("%d distinct tunnels, want at most %d", len(byID), MaxTunnels)
+	}
+	ids := slices.Sorted(maps.Keys(byID))
+	all := make([]encap.Tunnel, len(ids))
+	for i, id := range ids {
+		all[i] = byID[id]
+	}
+	return all, strings.Join(ids, ""), nil
+}
+
+func (c *Compiler) newSet(tunnels []encap.Tunnel, key string) (*set, error) {
+	if err := c.t.lines.room((len(tunnels) + 1) * groupRoom); err != nil {
 		return nil, err
 	}
 	v, err := c.t.slots.take()
 	if err != nil {
 		return nil, err
 	}
-	s := &set{value: v}
-	for _, m := range members {
-		m = c.tunnel(m)
-		m.sets[s] = struct{}{}
-		s.members = append(s.members, m)
-		s.tunnels = append(s.tunnels, m.Tunnel)
+	s := &set{value: v, tunnels: tunnels, key: key, members: make([]*tunnel, len(tunnels))}
+	for i, t := range tunnels {
+		m := c.tunnel(t)
+		s.members[i] = m
+		if key == "" {
+			m.alone = s
+			continue
+		}
+		if m.groups == nil {
+			m.groups = map[*set]struct{}{}
+		}
+		m.groups[s] = struct{}{}
 	}
-	if key == "" {
-		c.single[s.tunnels[0]] = s
-	} else {
-		c.several[key] = s
+	if key != "" {
+		c.groups[key] = s
 	}
 	for len(c.sets) <= int(v) {
 		c.sets = append(c.sets, nil)
@@ -137,14 +156,12 @@ func (c *Compiler) newSet(key string, members []*tunnel) (*set, error) {
 	return s, nil
 }
 
-// tunnel is the interned form of t.
-func (c *Compiler) tunnel(t *tunnel) *tunnel {
-	if known := c.tunnels[t.id]; known != nil {
+// tunnel is the interned form of a canonical tunnel.
+func (c *Compiler) tunnel(canonical encap.Tunnel) *tunnel {
+	if known := c.tunnels[canonical]; known != nil {
 		return known
 	}
-	t.seed = Seed(t.Tunnel)
-	t.sets = map[*set]struct{}{}
-	t.vtep = c.vteps[t.VTEP]
+	t := &tunnel{Tunnel: canonical, seed: Seed(canonical), vtep: c.vteps[canonical.VTEP]}
 	if t.vtep == nil {
 		t.vtep = &vtep{tunnels: map[*tunnel]struct{}{}}
 		c.vteps[t.VTEP] = t.vtep
@@ -152,7 +169,7 @@ func (c *Compiler) tunnel(t *tunnel) *tunnel {
 		t.vtep.ways, t.vtep.err = c.r.Resolve(t.VTEP)
 	}
 	t.vtep.tunnels[t] = struct{}{}
-	c.tunnels[t.id] = t
+	c.tunnels[canonical] = t
 	c.unresolvedTunnels++
 	c.compileTunnel(t)
 	return t
@@ -161,8 +178,9 @@ func (c *Compiler) tunnel(t *tunnel) *tunnel {
 // compileTunnel makes entries of the ways to the tunnel's VTEP, and sets its word.
 // room for them has been asked for.
 func (c *Compiler) compileTunnel(t *tunnel) {
-	t.ways, t.group, t.word, t.err = nil, 0, 0, t.vtep.err
-	for _, a := range t.vtep.ways[:min(len(t.vtep.ways), MaxTunnels)] {
+	adjs := t.vtep.ways[:min(len(t.vtep.ways), MaxTunnels)]
+	t.ways, t.group, t.word, t.err = make([]way, 0, len(adjs)), 0, 0, t.vtep.err
+	for _, a := range adjs {
 		h, err := encap.Compile(t.Tunnel, a.Outer)
 		if err != nil {
 			t.err = err
@@ -255,29 +273,24 @@ func (c *Compiler) bind(s *set, n int) {
 }
 
 func (c *Compiler) forget(s *set) {
-	if len(s.members) == 1 {
-		delete(c.single, s.tunnels[0])
-	} else {
-		var key strings.Builder
-		for _, m := range s.members {
-			key.WriteString(m.id)
-		}
-		delete(c.several, key.String())
-	}
 	c.sets[s.value] = nil
 	c.t.lines.retireSlot(s.value)
 	if s.group != 0 {
 		c.t.lines.retireLine(s.group)
 	}
+	delete(c.groups, s.key)
 	for _, m := range s.members {
-		if delete(m.sets, s); len(m.sets) == 0 {
+		if m.alone == s {
+			m.alone = nil
+		}
+		if delete(m.groups, s); m.alone == nil && len(m.groups) == 0 {
 			c.forgetTunnel(m)
 		}
 	}
 }
 
 func (c *Compiler) forgetTunnel(t *tunnel) {
-	delete(c.tunnels, t.id)
+	delete(c.tunnels, t.Tunnel)
 	c.retireTunnel(t)
 	if t.word == 0 {
 		c.unresolvedTunnels--
@@ -300,7 +313,7 @@ func (c *Compiler) refresh(addr netip.Addr) {
 		return
 	}
 	p.ways, p.err = ways, err
-	for t := range maps.Keys(p.tunnels) {
+	for t := range p.tunnels {
 		c.recompile(t)
 	}
 }
@@ -309,7 +322,7 @@ func (c *Compiler) refresh(addr netip.Addr) {
 // anew before the old ones are put away.
 func (c *Compiler) recompile(t *tunnel) {
 	was := *t
-	if err := c.t.lines.room((len(t.sets) + 1) * groupRoom); err != nil {
+	if err := c.t.lines.room((len(t.groups) + 2) * groupRoom); err != nil {
 		t.vtep.ways, t.vtep.err = nil, err
 	}
 	if t.word != 0 {

@@ -1,0 +1,166 @@
+package fib
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// randomWords is 256 words of one of the shapes that tables have.
+func randomWords(r *rand.Rand) (ws [256]uint32) {
+	fill := uint32(r.IntN(3))
+	for i := range ws {
+		ws[i] = fill
+	}
+	switch r.IntN(4) {
+	case 0: // single addresses
+		for range r.IntN(90) {
+			ws[r.IntN(256)] = uint32(r.IntN(8))
+		}
+	case 1: // prefixes
+		for range 1 + r.IntN(30) {
+			bits := 2 + r.IntN(7)
+			from, v := r.IntN(256)>>bits<<bits, uint32(r.IntN(4))
+			for i := from; i < from+1<<bits; i++ {
+				ws[i] = v
+			}
+		}
+	case 2: // anything
+		for i := range ws {
+			ws[i] = r.Uint32() & maxValue
+		}
+	case 3: // one value
+	}
+	return ws
+}
+
+func toRuns(ws *[256]uint32, r *runs) {
+	r.n = 0
+	for i, w := range ws {
+		r.add(i, w)
+	}
+}
+
+func words(a *arena, w uint32) (ws [256]uint32) {
+	for b := range ws {
+		ws[b] = w
+		if w >= firstDense {
+			ws[b] = step(a.base, w, uint32(b))
+		}
+	}
+	return ws
+}
+
+// TestNode turns a node into one shape after the other and reads it back.
+func TestNode(t *testing.T) {
+	table, _ := newTable(t, TableOptions{Poison: true})
+	a := table.lines
+	base := a.inUse()
+	r := rand.New(rand.NewPCG(1, 1))
+	kinds := map[uint32]int{}
+	w := uint32(0)
+	var in, out runs
+	for range 20000 {
+		ws := randomWords(r)
+		toRuns(&ws, &in)
+		require.NoError(t, a.room(chunkLines))
+		keep := r.IntN(2) == 0
+		was := words(a, w)
+		old := w
+		w = a.repack(&in, w, keep)
+		require.Equal(t, ws, words(a, w))
+		if old >= firstDense && old != w {
+			require.Equal(t, was, words(a, old), "readers still see the old node")
+		}
+		if keep {
+			require.GreaterOrEqual(t, w, uint32(firstDense))
+		}
+		a.unpack(w, &out)
+		require.Equal(t, in.start[:in.n], out.start[:out.n])
+		require.Equal(t, in.word[:in.n], out.word[:out.n])
+		kinds[w>>kindShift]++
+		table.reclaim()
+	}
+	for k := range uint32(4) {
+		assert.Greater(t, kinds[k], 100, "kind %d", k)
+	}
+	a.retireTree(w)
+	table.reclaim()
+	assert.Equal(t, base, a.inUse())
+}
+
+// TestPaintOne compares the quick way with the long one.
+func TestPaintOne(t *testing.T) {
+	table, _ := newTable(t, TableOptions{Poison: true})
+	a := table.lines
+	r := rand.New(rand.NewPCG(1, 1))
+	quick := 0
+	var in runs
+	for range 300 {
+		var ws [256]uint32
+		for range 1 + r.IntN(50) {
+			ws[r.IntN(256)] = 1 + uint32(r.IntN(5))
+		}
+		toRuns(&ws, &in)
+		require.NoError(t, a.room(chunkLines))
+		w := a.repack(&in, 0, true)
+		if w>>kindShift != kindMarked {
+			continue
+		}
+		for range 50 {
+			b, v := uint32(r.IntN(256)), uint32(r.IntN(3))
+			to, ok := a.paintOne(w, b, v)
+			if !ok {
+				continue
+			}
+			quick++
+			ws[b] = v
+			require.Equal(t, ws, words(a, to), "address %d gets %d", b, v)
+			w = to
+		}
+		a.retire(w)
+		table.reclaim()
+	}
+	assert.Greater(t, quick, 5000)
+	assert.Zero(t, a.inUse())
+}
+
+func TestOnes(t *testing.T) {
+	for _, x := range []uint64{0, 1, 1 << 63, ^uint64(0), 0x123456789abcdef0} {
+		n := uint32(0)
+		for i := range 64 {
+			n += uint32(x >> i & 1)
+		}
+		assert.Equal(t, n, ones(x))
+	}
+}
+
+// TestHysteresis: one address that comes and goes does not turn a node that is just
+// too large to be packed back and forth.
+func TestHysteresis(t *testing.T) {
+	_, c := newTable(t, TableOptions{})
+	for i := range maxPacked {
+		apply(t, c, bound(host("203.0.113."+itoa(i*2)), 1+i))
+	}
+	word := func() uint32 { return *c.t.ipv4.root.word(203<<16 | 113) }
+	require.EqualValues(t, kindDense, word()>>kindShift)
+	dense := word()
+	for range 10 {
+		apply(t, c, Binding{Prefix: host("203.0.113.0")})
+		apply(t, c, bound(host("203.0.113.0"), 1))
+	}
+	assert.Equal(t, dense, word(), "the same node all the time")
+	for i := range maxPacked - maxRepacked + 1 {
+		apply(t, c, Binding{Prefix: host("203.0.113." + itoa(i*2))})
+	}
+	assert.EqualValues(t, kindMarked, word()>>kindShift)
+}
+
+func itoa(n int) string {
+	if n < 10 {
+		return string(rune('0' + n))
+	}
+	return itoa(n/10) + string(rune('0'+n%10))
+}
