@@ -47,22 +47,37 @@ const MaxExtensionHeaders = 8
 // classify parses every frame of a burst. A frame that holds a sound IP packet is
 // trimmed to it, gets its flow hash, and its destination is listed for lookup; any
 // other gets the Reason why not.
+//
+// Nearly all frames are untagged IPv4 for the port's own address: they are told by
+// two comparisons here. Every other frame goes the longer way, through link.
 func (fw *Forwarder) classify(b *Burst) {
 	fw.n4, fw.n6 = 0, 0
+	var in fib.PortID
+	own := fw.port(in).mac
 	for i := range b.F[:b.N] {
 		f := &b.F[i]
-		f.Verdict, f.flags = Drop, 0
-		f.Reason = fw.link(f, i)
+		if f.In != in {
+			in = f.In
+			own = fw.port(in).mac
+		}
+		f.Verdict, f.flags, f.l3 = Drop, 0, etherLen
+		p := f.Bytes()
+		if len(p) > etherLen && binary.BigEndian.Uint64(p)>>16 == own && binary.BigEndian.Uint16(p[12:]) == typeIPv4 {
+			f.Reason = fw.ipv4(f, p[etherLen:], i)
+		} else {
+			f.Reason = fw.link(f, own, i)
+		}
 	}
 }
 
-// link checks the link layer of frame i of the burst and goes on with the IP header.
+// link checks the link layer of frame i of the burst, which came in by a port with
+// the address own, and goes on with the IP header.
 //
 //	0        6        12      14
 //	+--------+--------+-------+----- - -      destination, source, then up to two tags
 //	|  dst   |  src   | type  |               of 4 bytes: 0x8100 or 0x88a8 and TCI,
 //	+--------+--------+-------+----- - -      before the type
-func (fw *Forwarder) link(f *Frame, i int) Reason {
+func (fw *Forwarder) link(f *Frame, own uint64, i int) Reason {
 	p := f.Bytes()
 	if len(p) < etherLen {
 		return ReasonShortFrame
@@ -71,7 +86,7 @@ func (fw *Forwarder) link(f *Frame, i int) Reason {
 	if dst&groupBit != 0 {
 		return ReasonLinkBroadcast
 	}
-	if own := fw.port(f.In).mac; dst != own && own != 0 {
+	if dst != own && own != 0 {
 		return ReasonNotForUs
 	}
 	etherType := binary.BigEndian.Uint16(p[12:])
@@ -124,49 +139,55 @@ func (fw *Forwarder) ipv4(f *Frame, p []byte, i int) Reason {
 	if len(p) < ipv4Len {
 		return ReasonShortFrame
 	}
-	header := ipv4Len
-	if p[0] != 0x45 {
-		if header = 4 * int(p[0]&0x0f); p[0]>>4 != 4 || header < ipv4Len {
+	h, header, options := (*[ipv4Len]byte)(p), ipv4Len, uint64(0)
+	if h[0] != 0x45 {
+		if header = 4 * int(h[0]&0x0f); h[0]>>4 != 4 || header < ipv4Len {
 			return ReasonBadIPv4Header
 		}
 		if len(p) < header {
 			return ReasonShortFrame
 		}
+		options = optionSum(p[ipv4Len:header])
 	}
-	total := int(binary.BigEndian.Uint16(p[2:]))
+	total := int(binary.BigEndian.Uint16(h[2:]))
 	if total < header || total > len(p) {
 		return ReasonBadIPv4Header
 	}
-	if !soundChecksum(p[:header]) {
+	if headerSum(h, options) != 0xffff {
 		return ReasonBadIPv4Checksum
 	}
 
-	transport := uint64(p[9]) << 32
-	if binary.BigEndian.Uint16(p[6:])&0x3fff == 0 && hasPorts(p[9]) && header+4 <= total {
+	transport := uint64(h[9]) << 32
+	if binary.BigEndian.Uint16(h[6:])&0x3fff == 0 && hasPorts(h[9]) && header+4 <= total {
 		transport |= uint64(binary.BigEndian.Uint32(p[header:]))
 	}
-	addrs := binary.BigEndian.Uint64(p[12:])
+	addrs := binary.BigEndian.Uint64(h[12:])
 	f.hash = hash4(addrs, transport)
 	f.end = f.off + uint32(f.l3) + uint32(total) // Ethernet padding goes
-	f.flags = flagIP
-	fw.dst4[fw.n4&burstMask], fw.idx4[fw.n4&burstMask] = uint32(addrs), uint8(i)
-	fw.n4++
+	f.flags = flagIP | lastHop(h[8])
+	n := fw.n4 & burstMask
+	fw.dst4[n], fw.idx4[n] = uint32(addrs), uint8(i)
+	fw.n4 = n + 1
 	return ReasonNone
 }
 
-// soundChecksum verifies the checksum of an IPv4 header of 20 to 60 bytes, a multiple
-// of 4: all its words, the checksum among them, sum up to 0xffff in one's complement.
-// The order of the bytes does not matter to that (RFC 1071 section 2 B).
-func soundChecksum(h []byte) bool {
-	w := (*[ipv4Len]byte)(h)
-	sum, c := bits.Add64(binary.LittleEndian.Uint64(w[0:]), binary.LittleEndian.Uint64(w[8:]), 0)
-	sum, c = bits.Add64(sum, uint64(binary.LittleEndian.Uint32(w[16:])), c)
-	for o := h[ipv4Len:]; len(o) >= 4; o = o[4:] {
-		sum, c = bits.Add64(sum, uint64(binary.LittleEndian.Uint32(o)), c)
-	}
+// headerSum adds the words of an IPv4 header without options to those of its options,
+// in one's complement. With a right checksum among them the sum is 0xffff. The order
+// of the bytes does not matter to that (RFC 1071 section 2 B).
+func headerSum(h *[ipv4Len]byte, options uint64) uint64 {
+	sum, c := bits.Add64(binary.LittleEndian.Uint64(h[0:]), binary.LittleEndian.Uint64(h[8:]), 0)
+	sum, c = bits.Add64(sum, options+uint64(binary.LittleEndian.Uint32(h[16:])), c)
 	sum = sum>>32 + sum&0xffffffff + c
 	sum = sum>>16&0xffff + sum&0xffff + sum>>32
-	return sum>>16+sum&0xffff == 0xffff
+	return sum>>16 + sum&0xffff
+}
+
+// optionSum adds up to 40 bytes of options, a multiple of 4, without folding.
+func optionSum(o []byte) (sum uint64) {
+	for ; len(o) >= 4; o = o[4:] {
+		sum += uint64(binary.LittleEndian.Uint32(o))
+	}
+	return sum
 }
 
 // ipv6 checks an IPv6 header (RFC 8200 section 3); p is the frame from there on.
@@ -203,9 +224,10 @@ func (fw *Forwarder) ipv6(f *Frame, p []byte, i int) Reason {
 	}
 	f.hash = hash6(src, dst, transport)
 	f.end = f.off + uint32(f.l3) + ipv6Len + uint32(payload) // Ethernet padding goes
-	f.flags = flagIP | flagIPv6
-	fw.dst6[fw.n6&burstMask], fw.idx6[fw.n6&burstMask] = dst, uint8(i)
-	fw.n6++
+	f.flags = flagIP | flagIPv6 | lastHop(p[7])
+	n := fw.n6 & burstMask
+	fw.dst6[n], fw.idx6[n] = dst, uint8(i)
+	fw.n6 = n + 1
 	return ReasonNone
 }
 
@@ -235,6 +257,14 @@ func skipExtensions(next uint8, b []byte) (uint8, []byte) {
 		next, b = b[0], b[n:]
 	}
 	return next, b
+}
+
+// lastHop is the flag of a packet that arrived with this TTL or hop limit.
+func lastHop(ttl uint8) frameFlags {
+	if ttl <= 1 {
+		return flagLastHop
+	}
+	return 0
 }
 
 // hasPorts says whether the protocol's header opens with source and destination port.

@@ -99,19 +99,11 @@ func (fw *Forwarder) rewrite(b *Burst) {
 	var entries [BurstSize]*fib.Entry
 	for j, i := range fw.idx4[:fw.n4] {
 		f := &b.F[i&burstMask]
-		if ttl := f.Packet()[8]; ttl > 1 || fw.val4[j] == 0 {
-			entries[i&burstMask], f.Reason = fw.decide(f, fw.val4[j])
-		} else {
-			f.Reason = ReasonTTLExpired
-		}
+		entries[i&burstMask], f.Reason = fw.decide(f, fw.val4[j], ReasonTTLExpired)
 	}
 	for j, i := range fw.idx6[:fw.n6] {
 		f := &b.F[i&burstMask]
-		if hops := f.Packet()[7]; hops > 1 || fw.val6[j] == 0 {
-			entries[i&burstMask], f.Reason = fw.decide(f, fw.val6[j])
-		} else {
-			f.Reason = ReasonHopLimitExpired
-		}
+		entries[i&burstMask], f.Reason = fw.decide(f, fw.val6[j], ReasonHopLimitExpired)
 	}
 	for i := range b.F[:b.N] {
 		if e := entries[i&burstMask]; e != nil {
@@ -121,10 +113,13 @@ func (fw *Forwarder) rewrite(b *Burst) {
 }
 
 // decide finds the entry of a frame's flow and checks that the frame can take it. It
-// returns nil and the Reason when it cannot.
-func (fw *Forwarder) decide(f *Frame, v fib.Value) (*fib.Entry, Reason) {
+// returns nil and the Reason when it cannot; expired is the one for the last hop.
+func (fw *Forwarder) decide(f *Frame, v fib.Value, expired Reason) (*fib.Entry, Reason) {
 	if v == 0 {
 		return nil, ReasonNoBinding
+	}
+	if f.flags&flagLastHop != 0 {
+		return nil, expired
 	}
 	e := fw.reader.Entry(v, f.hash)
 	if e == nil {

@@ -49,8 +49,9 @@ type Frame struct {
 type frameFlags uint8
 
 const (
-	flagIP   frameFlags = 1 << iota // an IP packet: l3 says where it starts, end where it ends
-	flagIPv6                        // ... of version 6
+	flagIP      frameFlags = 1 << iota // an IP packet: l3 says where it starts, end where it ends
+	flagIPv6                           // ... of version 6
+	flagLastHop                        // ... with no hop left
 )
 
 // A frame is one cache line: one of the constants overflows when the size moves.
@@ -72,9 +73,16 @@ type Burst struct {
 // Attach makes f the frame of n bytes that starts off bytes into buf, received by
 // no port yet and decided by nobody. It sets every field: nothing of the frame
 // that f was before is left. It panics unless 0 <= off <= off+n <= len(buf).
+//
+// Fields are stored one by one, which compiles to a few wide stores: a composite
+// literal is built elsewhere first and copied, at several times the cost.
 func (f *Frame) Attach(buf []byte, off, n int) {
 	_ = buf[off : off+n : len(buf)]
-	*f = Frame{buf: buf, off: uint32(off), end: uint32(off + n), received: uint32(n)}
+	f.buf = buf
+	f.Cookie = 0
+	f.off, f.end, f.received, f.hash = uint32(off), uint32(off+n), uint32(n), 0
+	f.In, f.Out, f.mtu, f.Verdict, f.Reason = 0, 0, 0, Drop, ReasonNone
+	f.l3, f.flags, f.Taken = 0, 0, false
 }
 
 // Bytes is the frame, from its Ethernet header on. It is valid until the Release

@@ -234,7 +234,7 @@ func (w *Worker) send(q *workerPort) {
 	q.count.TxPackets += uint64(took)
 	for _, f := range frames[took:] {
 		f.Verdict, f.Reason = Drop, ReasonTxFull
-		if q.rxErr != nil {
+		if q.rxErr != nil || q.err.Load() != nil {
 			f.Reason = ReasonPortDown
 		}
 		w.tally.drop(f.Reason, f.Received())

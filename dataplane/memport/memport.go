@@ -26,10 +26,13 @@ type Config struct {
 	TxQueue  int // frames that wait for Flush at most; 0 is 1024
 
 	// Repeat, unless empty, holds the frames that the port receives over and over,
-	// in order. Each round restores the first 64 bytes of a frame: what is changed
-	// behind them stays changed. There is no Inject then, and frames are never sent
-	// in place.
+	// in order. There is no Inject then, and frames are never sent in place.
 	Repeat [][]byte
+
+	// Restore is how many of its first bytes are written anew each time a frame is
+	// repeated, at no more cost than that. Behind them all frames have to be equal,
+	// and the worker must not change them. 0 writes frames anew as a whole.
+	Restore int
 
 	// Discard counts what is sent instead of keeping it for Collect.
 	Discard bool
@@ -38,9 +41,6 @@ type Config struct {
 	// gets garbage.
 	Poison bool
 }
-
-// restored is how much of a repeated frame is written anew each time.
-const restored = 64
 
 // poison is what a returned buffer is filled with.
 const poison = 0xDB
@@ -54,7 +54,10 @@ type Port struct {
 	// Of the worker alone.
 	bufs    [][]byte
 	free    []uint32 // indices into bufs of what is not lent
-	turn    int      // Repeat: next buffer
+	turn    int      // Repeat: next buffer ...
+	next    int      // ... and next frame
+	heads   []byte   // Repeat: the first Restore bytes of every frame, side by side
+	sizes   []int    // Repeat: their lengths
 	queue   []queued // sent, waiting for Flush
 	staging []byte   // bytes of the queued frames of other ports
 	timer   *time.Timer
@@ -99,6 +102,7 @@ func New(c Config) *Port {
 		queue: make([]queued, 0, c.TxQueue),
 	}
 	p.makeBuffers()
+	p.prepareRepeat()
 	return p
 }
 
@@ -116,13 +120,28 @@ func (p *Port) makeBuffers() {
 	for i := range c.Buffers {
 		p.bufs = append(p.bufs, slab[i*size:(i+1)*size:(i+1)*size])
 		p.free = append(p.free, uint32(i))
-		if len(c.Repeat) > 0 {
-			frame := c.Repeat[i%len(c.Repeat)]
-			p.check(frame)
-			copy(p.bufs[i][c.Headroom:], frame)
-		}
 	}
 	slices.Reverse(p.free) // lend them in order
+}
+
+// prepareRepeat checks the repeated frames and lays them out for repeat.
+func (p *Port) prepareRepeat() {
+	c := &p.cfg
+	var longest []byte
+	for _, frame := range c.Repeat {
+		p.check(frame)
+		p.sizes = append(p.sizes, len(frame))
+		if len(frame) > len(longest) {
+			longest = frame
+		}
+		if c.Restore > 0 {
+			p.heads = append(p.heads, frame[:min(c.Restore, len(frame))]...)
+			p.heads = append(p.heads, make([]byte, max(0, c.Restore-len(frame)))...)
+		}
+	}
+	for _, buf := range p.bufs {
+		copy(buf[c.Headroom:], longest)
+	}
 }
 
 func (p *Port) check(frame []byte) {

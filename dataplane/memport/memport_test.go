@@ -1,6 +1,7 @@
 package memport_test
 
 import (
+	"bytes"
 	"errors"
 	"testing"
 
@@ -43,38 +44,40 @@ func TestDefaults(t *testing.T) {
 }
 
 func TestRepeat(t *testing.T) {
-	frames := [][]byte{make([]byte, 60), make([]byte, 200), make([]byte, 61)}
-	for i, f := range frames {
-		f[0] = byte(i + 1)
-	}
-	p := memport.New(memport.Config{Repeat: frames, Buffers: 90, Discard: true})
-	var b dataplane.Burst
-	fs := make([]*dataplane.Frame, 0, dataplane.BurstSize)
-	seen := 0
-	round := func() {
-		n, err := p.Rx(&b)
-		if err != nil || n != dataplane.BurstSize {
-			t.Fatal(n, err)
+	for _, restore := range []int{0, 64, 200} {
+		frames := [][]byte{make([]byte, 60), make([]byte, 200), make([]byte, 61)}
+		for i, f := range frames {
+			f[0], f[59] = byte(i+1), byte(i+10)
 		}
-		fs = fs[:0]
-		for i := range b.F[:n] {
-			f := &b.F[i]
-			if f.Len() != len(frames[seen%3]) || f.Bytes()[0] != frames[seen%3][0] {
-				t.Fatalf("frame %d is not frame %d of the list", seen, seen%3)
+		p := memport.New(memport.Config{Repeat: frames, Restore: restore, Buffers: 70, Discard: true})
+		var b dataplane.Burst
+		fs := make([]*dataplane.Frame, 0, dataplane.BurstSize)
+		seen := 0
+		round := func() {
+			n, err := p.Rx(&b)
+			if err != nil || n != dataplane.BurstSize {
+				t.Fatal(n, err)
 			}
-			f.Bytes()[0] = 99 // is restored
-			fs = append(fs, f)
-			seen++
+			fs = fs[:0]
+			for i := range b.F[:n] {
+				f := &b.F[i]
+				if !bytes.Equal(f.Bytes(), frames[seen%3]) {
+					t.Fatalf("restore %d: frame %d is not frame %d of the list", restore, seen, seen%3)
+				}
+				f.Bytes()[0] = 99 // is restored
+				fs = append(fs, f)
+				seen++
+			}
+			p.Tx(fs)
+			if err := p.Flush(); err != nil {
+				t.Fatal(err)
+			}
+			p.Release(&b)
 		}
-		p.Tx(fs)
-		if err := p.Flush(); err != nil {
-			t.Fatal(err)
-		}
-		p.Release(&b)
+		assert.Zero(t, testing.AllocsPerRun(100, round))
+		assert.EqualValues(t, seen, p.Sent())
+		assert.Empty(t, p.Collect())
 	}
-	assert.Zero(t, testing.AllocsPerRun(100, round))
-	assert.EqualValues(t, seen, p.Sent())
-	assert.Empty(t, p.Collect())
 }
 
 func TestPoison(t *testing.T) {

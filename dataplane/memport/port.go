@@ -48,14 +48,22 @@ func (p *Port) Rx(b *dataplane.Burst) (int, error) {
 	return n, nil
 }
 
-// repeat fills a burst with the next buffers, whose frames are there already.
+// repeat fills a burst with the next frames, in the next buffers.
 func (p *Port) repeat(b *dataplane.Burst) {
+	restore := p.cfg.Restore
 	for range min(dataplane.BurstSize, len(p.bufs)) {
-		frame := p.cfg.Repeat[p.turn%len(p.cfg.Repeat)]
-		copy(p.bufs[p.turn][p.cfg.Headroom:], frame[:min(restored, len(frame))])
-		p.attach(b, uint32(p.turn), len(frame))
+		at := p.bufs[p.turn][p.cfg.Headroom:]
+		if restore > 0 {
+			copy(at, p.heads[p.next*restore:(p.next+1)*restore])
+		} else {
+			copy(at, p.cfg.Repeat[p.next])
+		}
+		p.attach(b, uint32(p.turn), p.sizes[p.next])
 		if p.turn++; p.turn == len(p.bufs) {
 			p.turn = 0
+		}
+		if p.next++; p.next == len(p.sizes) {
+			p.next = 0
 		}
 	}
 }
