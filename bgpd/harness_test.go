@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -94,7 +95,7 @@ func start(t *testing.T, cfg Config) *running {
 	go func() { result <- s.Run(ctx) }()
 	r.stop = sync.OnceFunc(func() {
 		cancel()
-		require.NoError(t, <-result)
+		assert.NoError(t, <-result)
 	})
 	t.Cleanup(r.stop)
 	return r

@@ -35,7 +35,9 @@ func (s *Speaker) event(r *api.WatchEventResponse) {
 		return
 	}
 	p := r.GetPeer()
-	if p == nil || p.Type == api.WatchEventResponse_PeerEvent_END_OF_INIT {
+	switch p.GetType() {
+	case api.WatchEventResponse_PeerEvent_INIT, api.WatchEventResponse_PeerEvent_STATE:
+	default: // or the late end of a deleted peer, when there may be another one already
 		return
 	}
 	st := p.GetPeer().GetState()
@@ -268,4 +270,11 @@ func (s *Speaker) note(addr netip.Addr, kind noteKind, text string) {
 	if kind == noteDiscards {
 		ses.discards.add(now)
 	}
+}
+
+// notePassword takes that a password is not in force.
+func (s *Speaker) notePassword(key, text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unsecured[key] = text
 }

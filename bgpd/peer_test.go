@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -51,12 +52,20 @@ type peerOptions struct {
 	noGR     bool // without the capability that promises End-of-RIB
 	addPath  bool
 	mute     bool // sends no keepalive once the session is up
+	ttl      int  // 0: the system's
 }
 
 // connect dials the gateway from addr and opens. It does not wait.
 func connect(t *testing.T, gateway, addr netip.Addr, o peerOptions) (*peer, error) {
 	t.Helper()
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: addr.AsSlice()}, Timeout: time.Second}
+	d.Control = func(_, _ string, c syscall.RawConn) error {
+		var err error
+		if o.ttl != 0 {
+			_ = c.Control(func(fd uintptr) { err = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_IP, syscall.IP_TTL, o.ttl) })
+		}
+		return err
+	}
 	c, err := d.Dial("tcp", netip.AddrPortFrom(gateway, testPort).String())
 	if err != nil {
 		return nil, err

@@ -143,10 +143,9 @@ func (s *Speaker) of(n *Neighbor) []*session {
 // remove ends a neighbor or a range: its sessions get a Cease, and what they said is
 // void.
 func (s *Speaker) remove(n *Neighbor) error {
-	ctx := context.Background()
 	var errs []error
-	if n.Range.IsValid() {
-		errs = append(errs, s.lib.DeleteDynamicNeighbor(ctx, &api.DeleteDynamicNeighborRequest{
+	if n.Range.IsValid() { // nobody comes any more
+		errs = append(errs, s.lib.DeleteDynamicNeighbor(context.Background(), &api.DeleteDynamicNeighborRequest{
 			Prefix: n.Range.String(), PeerGroup: groupName(n),
 		}))
 	}
@@ -155,9 +154,6 @@ func (s *Speaker) remove(n *Neighbor) error {
 		delete(s.sessions, ses.addr)
 		delete(s.todo.revive, ses.addr)
 		s.mu.Unlock()
-		if err := s.lib.DeletePeer(ctx, &api.DeletePeerRequest{Address: ses.addr.String()}); err != nil && !ses.dynamic {
-			errs = append(errs, err)
-		}
 		if n.Role == VirtualRouter {
 			s.close(ses)
 		}
@@ -166,35 +162,49 @@ func (s *Speaker) remove(n *Neighbor) error {
 		s.mu.Lock()
 		delete(s.ranges, n.Range)
 		s.mu.Unlock()
-		errs = append(errs, s.lib.DeletePeerGroup(ctx, &api.DeletePeerGroupRequest{Name: groupName(n)}))
-	} else if n.Password != "" {
-		errs = append(errs, s.clearPassword(n))
+		errs = append(errs, s.removeGroup(n))
+	} else {
+		errs = append(errs, s.removeFromLibrary(n))
+		if n.Password != "" {
+			errs = append(errs, s.clearPassword(n))
+		}
 	}
+	s.log.Info("bgpd: neighbor removed", "neighbor", n.key(), "name", n.name())
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("bgpd: remove neighbor %s: %w", n.key(), err)
 	}
 	return nil
 }
 
-// clearPassword takes the password of a neighbor that is gone off the listeners,
-// where GoBGP's DeletePeer leaves it; a session without one, or with another, could
-// not be accepted from that address any more. GoBGP does take it off for a range, so
-// the address is made one for a moment, while no peer group entry matches longer.
-func (s *Speaker) clearPassword(n *Neighbor) error {
+// removeGroup ends all sessions of a range, also those that GoBGP keeps of neighbors
+// that are gone, and its peer group.
+func (s *Speaker) removeGroup(n *Neighbor) error {
 	ctx := context.Background()
-	one := Neighbor{
-		Range: netip.PrefixFrom(n.Address, n.Address.BitLen()), ASN: n.ASN, Password: n.Password,
-		Role: n.Role, HoldTime: defaultHoldTime, ConnectRetry: defaultConnectRetry, IdleHold: defaultIdleHold,
+	var errs []error
+	var members []string
+	errs = append(errs, s.lib.ListPeer(ctx, &api.ListPeerRequest{}, func(p *api.Peer) {
+		if p.GetConf().GetPeerGroup() == groupName(n) {
+			members = append(members, p.GetState().GetNeighborAddress())
+		}
+	}))
+	for _, a := range members {
+		errs = append(errs, s.lib.DeletePeer(ctx, &api.DeletePeerRequest{Address: a}))
 	}
-	if err := s.add(&one); err != nil {
+	errs = append(errs, s.lib.DeletePeerGroup(ctx, &api.DeletePeerGroupRequest{Name: groupName(n)}))
+	return errors.Join(errs...)
+}
+
+// clearPassword takes the password of a neighbor that is gone off the listeners,
+// where GoBGP's DeletePeer leaves it; a session without one could not be accepted
+// from that address any more. GoBGP does take it off for a range, so the address is
+// made one for a moment.
+func (s *Speaker) clearPassword(n *Neighbor) error {
+	one := *n
+	one.Address, one.Range = netip.Addr{}, netip.PrefixFrom(n.Address, n.Address.BitLen())
+	if err := s.addToLibrary(&one); err != nil {
 		return err
 	}
-	return errors.Join(
-		s.lib.DeleteDynamicNeighbor(ctx, &api.DeleteDynamicNeighborRequest{
-			Prefix: one.Range.String(), PeerGroup: groupName(&one),
-		}),
-		s.lib.DeletePeerGroup(ctx, &api.DeletePeerGroupRequest{Name: groupName(&one)}),
-	)
+	return s.removeFromLibrary(&one)
 }
 
 // update gives the sessions of a neighbor that stays its new entry. Routes are

@@ -26,12 +26,13 @@ type Speaker struct {
 	updates  func(rib.Update) // called under out
 	onSource func(Source)     // called under out
 
-	lib    *server.BgpServer            // set by Run before it starts anything
-	conv   path.Converter               // of GoBGP's watching goroutine
-	told   map[netip.Prefix]rib.Segment // of the goroutine of Run: what GoBGP announces
-	ops    chan func()                  // work for the goroutine of Run
-	wakeup chan struct{}                // there is something in todo
-	done   chan struct{}                // closed when Run takes no more work
+	options []server.ServerOption        // of tests
+	lib     *server.BgpServer            // set by Run before it starts anything
+	conv    path.Converter               // of GoBGP's watching goroutine
+	told    map[netip.Prefix]rib.Segment // of the goroutine of Run: what GoBGP announces
+	ops     chan func()                  // work for the goroutine of Run
+	wakeup  chan struct{}                // there is something in todo
+	done    chan struct{}                // closed when Run takes no more work
 
 	mu         sync.Mutex // guards what follows; never held across calls of GoBGP or callbacks
 	phase      phase
@@ -39,6 +40,7 @@ type Speaker struct {
 	want       []rib.Segment
 	sessions   map[netip.Addr]*session
 	ranges     map[netip.Prefix]tally // of sessions that are gone
+	unsecured  map[string]string      // neighbors and ranges whose password was not taken, and why
 	todo       todo
 	counted    time.Time         // when received and accepted were read
 	advertised map[Family]uint64 // segments that GoBGP announces
@@ -71,14 +73,15 @@ func New(cfg Config) (*Speaker, error) {
 	}
 	s := &Speaker{
 		log: cfg.Log, updates: cfg.Updates, onSource: cfg.OnSource,
-		told:     make(map[netip.Prefix]rib.Segment),
-		ops:      make(chan func()),
-		wakeup:   make(chan struct{}, 1),
-		done:     make(chan struct{}),
-		cfg:      cfg,
-		sessions: make(map[netip.Addr]*session),
-		ranges:   make(map[netip.Prefix]tally),
-		todo:     todo{inspect: make(map[netip.Addr]bool), revive: make(map[netip.Addr]time.Time)},
+		told:      make(map[netip.Prefix]rib.Segment),
+		ops:       make(chan func()),
+		wakeup:    make(chan struct{}, 1),
+		done:      make(chan struct{}),
+		cfg:       cfg,
+		sessions:  make(map[netip.Addr]*session),
+		ranges:    make(map[netip.Prefix]tally),
+		unsecured: make(map[string]string),
+		todo:      todo{inspect: make(map[netip.Addr]bool), revive: make(map[netip.Addr]time.Time)},
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -109,7 +112,8 @@ func (s *Speaker) Run(ctx context.Context) error {
 	cfg := s.cfg
 	s.mu.Unlock()
 
-	s.lib = server.NewBgpServer(server.LoggerOption(&libLogger{log: s.log, trace: cfg.Trace, note: s.note}))
+	logger := &libLogger{log: s.log, trace: cfg.Trace, note: s.note, noPassword: s.notePassword}
+	s.lib = server.NewBgpServer(append(s.options, server.LoggerOption(logger))...)
 	go s.lib.Serve()
 	watch, unwatch := context.WithCancel(context.Background())
 	defer unwatch()
@@ -125,7 +129,8 @@ func (s *Speaker) Run(ctx context.Context) error {
 // order in which nothing unwanted can pass and nothing be missed.
 func (s *Speaker) start(watch context.Context, cfg *Config) error {
 	ctx := context.Background()
-	if err := s.lib.StartBgp(ctx, &api.StartBgpRequest{Global: apiGlobal(cfg)}); err != nil {
+	err := plainTCP(func() error { return s.lib.StartBgp(ctx, &api.StartBgpRequest{Global: apiGlobal(cfg)}) })
+	if err != nil {
 		return fmt.Errorf("bgpd: listen on %v: %w", cfg.Listen, err)
 	}
 	if err := s.lib.SetPolicies(ctx, policies(cfg)); err != nil {

@@ -2,6 +2,7 @@ package bgpd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -85,30 +86,58 @@ func (s *Speaker) due(now time.Time) time.Time {
 // add makes GoBGP know a neighbor or a range. A virtual router by address is a
 // source from then on.
 func (s *Speaker) add(n *Neighbor) error {
+	if !n.Range.IsValid() {
+		ses := newSession(n.Address, n)
+		s.mu.Lock()
+		s.sessions[n.Address] = ses
+		s.mu.Unlock()
+		if n.Role == VirtualRouter {
+			s.open(ses, ses.source())
+		}
+	}
+	if err := s.addToLibrary(n); err != nil {
+		return fmt.Errorf("bgpd: neighbor %s: %w", n.key(), err)
+	}
+	return nil
+}
+
+// addToLibrary adds what GoBGP knows of a neighbor; without its password in force it
+// is taken out again.
+func (s *Speaker) addToLibrary(n *Neighbor) error {
 	ctx := context.Background()
 	if n.Range.IsValid() {
 		if err := s.lib.AddPeerGroup(ctx, &api.AddPeerGroupRequest{PeerGroup: apiPeerGroup(n)}); err != nil {
-			return fmt.Errorf("bgpd: neighbor %s: %w", n.key(), err)
+			return err
 		}
 		err := s.lib.AddDynamicNeighbor(ctx, &api.AddDynamicNeighborRequest{DynamicNeighbor: &api.DynamicNeighbor{
 			Prefix: n.Range.String(), PeerGroup: groupName(n),
 		}})
 		if err != nil {
-			return fmt.Errorf("bgpd: neighbor %s: %w", n.key(), err)
+			return err
 		}
+	} else if err := s.lib.AddPeer(ctx, &api.AddPeerRequest{Peer: apiPeer(n)}); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	why, unsecured := s.unsecured[n.key()]
+	delete(s.unsecured, n.key())
+	s.mu.Unlock()
+	if !unsecured {
 		return nil
 	}
-	ses := newSession(n.Address, n)
-	s.mu.Lock()
-	s.sessions[n.Address] = ses
-	s.mu.Unlock()
-	if n.Role == VirtualRouter {
-		s.open(ses, ses.source())
+	return errors.Join(fmt.Errorf("password: %s", why), s.removeFromLibrary(n))
+}
+
+// removeFromLibrary is the inverse, for a range without its sessions.
+func (s *Speaker) removeFromLibrary(n *Neighbor) error {
+	ctx := context.Background()
+	if !n.Range.IsValid() {
+		return s.lib.DeletePeer(ctx, &api.DeletePeerRequest{Address: n.Address.String()})
 	}
-	if err := s.lib.AddPeer(ctx, &api.AddPeerRequest{Peer: apiPeer(n)}); err != nil {
-		return fmt.Errorf("bgpd: neighbor %s: %w", n.key(), err)
-	}
-	return nil
+	return errors.Join(
+		s.lib.DeleteDynamicNeighbor(ctx, &api.DeleteDynamicNeighborRequest{Prefix: n.Range.String(), PeerGroup: groupName(n)}),
+		s.lib.DeletePeerGroup(ctx, &api.DeletePeerGroupRequest{Name: groupName(n)}),
+	)
 }
 
 // lookup asks GoBGP for one peer; nil if it has none.
