@@ -117,7 +117,6 @@ func announceBIRD(w *world, carrier string) func() error {
 	}
 	conf := fmt.Sprintf(`router id %s;
 protocol device { scan time 1; }
-protocol direct { ipv4; ipv6; }
 protocol static { ipv4; route %s/32 unreachable; }
 protocol static { ipv6; route %s/128 unreachable; }
 `, vrAddr, eip, eip6)
