@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The two ends of a measurement. generate is run by BPF_PROG_RUN in live-frame mode: it
+// fills frame after frame and sends each out of an interface. sink sits at the tc ingress
+// of the interface where a contender's frames arrive, counts and drops them.
+
+#include <linux/bpf.h>
+#include <linux/pkt_cls.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#define ETHERTYPE_IPV4 0x0800
+#define ETHERTYPE_IPV6 0x86dd
+#define PROTO_UDP 17
+#define PORT_GENEVE 6081
+
+#define ETH_LEN 14
+#define IPV4_LEN 20
+#define IPV6_LEN 40
+#define UDP_LEN 8
+
+// Offsets in the frames that generate fills.
+#define IPV4_CHECK 24
+#define IPV4_DST 30
+#define IPV4_SPORT 34
+#define IPV6_DST_LOW 50 // the last four bytes of the destination
+#define IPV6_SPORT 54
+#define IPV6_UDP_CHECK 60
+
+// What generate is to do: written by user space before the program is loaded.
+volatile const __u32 out_ifindex;
+volatile const __u8 ipv6;
+volatile const __u64 headers[8]; // Ethernet, IP and UDP as in memory; what varies is zero
+volatile const __u32 sum;        // of the 16-bit words under the checksum, but what varies
+volatile const __u32 first_dst;  // the last four bytes of the first destination
+volatile const __u32 dsts;       // how many destinations there are
+volatile const __u32 first_sport;
+volatile const __u32 sports;     // how many source ports there are
+
+// The load, written by user space before each run.
+volatile __u64 limit;    // frames in all, since the program was loaded
+volatile __u64 interval; // 1/1024 ns from frame to frame, 0: as fast as it goes
+
+// What generate has done.
+volatile __u64 sent;    // frames given to the interface
+volatile __u64 skipped; // frames that were not sent in time, and not made up for
+volatile __u64 due;     // when the next frame is to go, in 1/1024 ns; 0: at once
+
+// How many frames a generator that was held up sends at once when it goes on.
+#define CATCH_UP 256
+
+// in_time says whether the next frame may go.
+static __always_inline int in_time(void)
+{
+	__u64 step = interval;
+
+	if (!step)
+		return 1;
+	__u64 now = bpf_ktime_get_ns() << 10;
+	__u64 next = due;
+	if (!next)
+		next = now;
+	if (now < next)
+		return 0;
+	if (now - next > CATCH_UP * step) {
+		__u64 late = (now - next) / step - CATCH_UP;
+		skipped += late;
+		next += late * step;
+	}
+	due = next + step;
+	return 1;
+}
+
+// scramble makes consecutive numbers look random: a caller that goes through the
+// destinations in order would meet warm caches that no real traffic finds.
+static __always_inline __u32 scramble(__u64 n)
+{
+	__u32 x = (__u32)n * 0x9e3779b1;
+
+	x ^= x >> 15;
+	x *= 0x85ebca6b;
+	x ^= x >> 13;
+	return x;
+}
+
+// below maps a random number to one below n.
+static __always_inline __u32 below(__u32 random, __u32 n)
+{
+	return ((__u64)random * n) >> 32;
+}
+
+// checksum adds what varies to sum, and folds (RFC 1071). It is the IP header's, or UDP's
+// over IPv6, in which zero is written as its other form (RFC 8200 section 8.1).
+static __always_inline __be16 checksum(__u32 dst, __u32 sport)
+{
+	__u32 s = sum + (dst >> 16) + (dst & 0xffff) + sport;
+
+	s = (s & 0xffff) + (s >> 16);
+	s = (s & 0xffff) + (s >> 16);
+	return bpf_htons(~s);
+}
+
+SEC("xdp")
+int generate(struct xdp_md *ctx)
+{
+	void *p = (void *)(long)ctx->data;
+	const void *end = (const void *)(long)ctx->data_end;
+
+	if (p + ETH_LEN + IPV4_LEN + UDP_LEN > end)
+		return XDP_ABORTED;
+	__u64 n = sent;
+	if (n >= limit || !in_time())
+		return XDP_DROP;
+	sent = n + 1;
+
+	__u32 x = scramble(n);
+	__u32 dst = first_dst + below(x, dsts);
+	__u32 sport = first_sport + below(x * 0xc2b2ae35, sports);
+
+	// A frame comes back as its receiver left it: every header byte is written anew.
+#pragma unroll
+	for (int i = 0; i < (ETH_LEN + IPV4_LEN + UDP_LEN) / 8; i++)
+		*(__u64 *)(p + 8 * i) = headers[i];
+	if (!ipv6) {
+		*(__u16 *)(p + 40) = headers[5];
+		*(__be32 *)(p + IPV4_DST) = bpf_htonl(dst);
+		*(__be16 *)(p + IPV4_SPORT) = bpf_htons(sport);
+		*(__be16 *)(p + IPV4_CHECK) = checksum(dst, 0);
+	} else {
+		if (p + ETH_LEN + IPV6_LEN + UDP_LEN > end)
+			return XDP_ABORTED;
+		*(__u64 *)(p + 40) = headers[5];
+		*(__u64 *)(p + 48) = headers[6];
+		*(__u32 *)(p + 56) = headers[7];
+		*(__be32 *)(p + IPV6_DST_LOW) = bpf_htonl(dst);
+		*(__be16 *)(p + IPV6_SPORT) = bpf_htons(sport);
+		__be16 check = checksum(dst, sport);
+		*(__be16 *)(p + IPV6_UDP_CHECK) = check ? check : 0xffff;
+	}
+	return bpf_redirect(out_ifindex, 0);
+}
+
+struct count {
+	__u64 frames;
+	__u64 bytes; // from the Ethernet header on
+};
+
+// What sink has seen.
+struct counts {
+	struct count tunneled; // UDP to Geneve's port
+	struct count plain;    // UDP to the generator's port
+	struct count other;    // went on to the kernel
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct counts);
+} sink_counts SEC(".maps");
+
+volatile const __u16 plain_port; // in host order
+
+// dport is the UDP destination port of a frame, 0 when it is something else.
+static __always_inline __u16 dport(const void *p, const void *end)
+{
+	const void *udp;
+
+	if (p + ETH_LEN + IPV4_LEN + UDP_LEN > end)
+		return 0;
+	switch (*(const __be16 *)(p + 12)) {
+	case bpf_htons(ETHERTYPE_IPV4):
+		if (*(const __u8 *)(p + ETH_LEN) != 0x45 || *(const __u8 *)(p + ETH_LEN + 9) != PROTO_UDP)
+			return 0;
+		udp = p + ETH_LEN + IPV4_LEN;
+		break;
+	case bpf_htons(ETHERTYPE_IPV6):
+		if (*(const __u8 *)(p + ETH_LEN + 6) != PROTO_UDP)
+			return 0;
+		udp = p + ETH_LEN + IPV6_LEN;
+		break;
+	default:
+		return 0;
+	}
+	if (udp + UDP_LEN > end)
+		return 0;
+	return bpf_ntohs(*(const __be16 *)(udp + 2));
+}
+
+SEC("tcx/ingress")
+int sink(struct __sk_buff *skb)
+{
+	__u32 zero = 0;
+	struct counts *c = bpf_map_lookup_elem(&sink_counts, &zero);
+	struct count *n;
+	int verdict = TC_ACT_SHOT;
+
+	if (!c)
+		return TC_ACT_UNSPEC;
+	__u16 port = dport((const void *)(long)skb->data, (const void *)(long)skb->data_end);
+	if (port == PORT_GENEVE) {
+		n = &c->tunneled;
+	} else if (port == plain_port) {
+		n = &c->plain;
+	} else {
+		n = &c->other;
+		verdict = TC_ACT_UNSPEC;
+	}
+	n->frames++;
+	n->bytes += skb->len;
+	return verdict;
+}
+
+// A veth end takes frames that an XDP program sends it only if the far end has a program too.
+SEC("xdp")
+int pass(struct xdp_md *ctx)
+{
+	(void)ctx;
+	return XDP_PASS;
+}
+
+char _license[] SEC("license") = "Apache-2.0";
