@@ -1,7 +1,6 @@
 package afxdp
 
 import (
-	"encoding/binary"
 	"fmt"
 	"syscall"
 	"unsafe"
@@ -120,11 +119,3 @@ func kickRx(fd int) unix.Errno {
 	_, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), 0, 0, unix.MSG_DONTWAIT, 0, 0)
 	return errno
 }
-
-// The BPF object is little-endian only, and so are the prefix keys' lengths.
-var _ = func() struct{} {
-	if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 {
-		panic("afxdp: big-endian machines are not supported")
-	}
-	return struct{}{}
-}()

@@ -8,6 +8,8 @@ import (
 	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/eipgw/eipgw/encap"
 )
 
 // load makes a copy of the program and its maps for one interface.
@@ -133,7 +135,7 @@ type device struct {
 	name   string
 	index  int
 	mtu    int
-	mac    [6]byte
+	mac    encap.MAC
 	queues int // receive queues in use
 	driver string
 	xdp    *netlink.LinkXdp

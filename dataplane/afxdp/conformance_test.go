@@ -18,21 +18,23 @@ import (
 // queue and with two.
 func TestConformance(t *testing.T) {
 	for _, c := range []struct {
-		mode   Mode
-		queues int
-		queue  int
+		mode     Mode
+		queues   int
+		queue    int
+		busyPoll int
 	}{
-		{ModeNative, 1, 0},
-		{ModeGeneric, 1, 0},
-		{ModeNative, 2, 1},
-		{ModeGeneric, 2, 0}, // veth tells generic XDP nothing of queues: all is on the first
+		{ModeNative, 1, 0, 0},
+		{ModeGeneric, 1, 0, 0},
+		{ModeNative, 1, 0, 64},
+		{ModeNative, 2, 1, 0},
+		{ModeGeneric, 2, 0, 0}, // veth tells generic XDP nothing of queues: all is on the first
 	} {
-		t.Run(fmt.Sprintf("%v, queue %d of %d", c.mode, c.queue, c.queues), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%v, queue %d of %d, busy-poll %d", c.mode, c.queue, c.queues, c.busyPoll), func(t *testing.T) {
 			porttest.Run(t, porttest.Harness{
 				MAC: gwMAC, Dst: eip, Buffers: MinFrames, Tagged: true,
 				Open: func(t testing.TB, _ [][]byte) *porttest.Link {
 					b := newBench(t.(*testing.T), lab.VethOptions{Queues: c.queues})
-					i := b.open(InterfaceConfig{ID: 3, Mode: c.mode, Frames: MinFrames})
+					i := b.open(InterfaceConfig{ID: 3, Mode: c.mode, Frames: MinFrames, BusyPoll: c.busyPoll})
 					return b.link(b.port(i, c.queue), c.queue)
 				},
 			})

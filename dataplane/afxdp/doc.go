@@ -68,6 +68,8 @@
 // Frames larger than a chunk (see Status) are dropped by the kernel: turn GRO and LRO
 // off as well.
 //
+// In generic mode veth delivers everything on its first queue.
+//
 // On veth, a full ring drops unless the port's end has a real queue: tc qdisc
 // replace dev PORT root pfifo limit 1000 makes it hold the sender back instead. For
 // another XDP program to redirect frames into a veth end, the peer needs a

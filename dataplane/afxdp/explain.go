@@ -81,7 +81,7 @@ func explainBPF(err error) error {
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES) && len(missing(capBPF, capNetAdmin)) > 0:
 		return explainPrivilege(err, capBPF, capNetAdmin)
 	case tooOld(release), errors.Is(err, ebpf.ErrNotSupported):
-		return fmt.Errorf("Linux %s refuses it; %d.%d or later is needed: %w", release, minKernel[0], minKernel[1], err) //nolint:staticcheck // a name at the start
+		return fmt.Errorf("refused by Linux %s, %d.%d or later is needed: %w", release, minKernel[0], minKernel[1], err)
 	}
 	return err
 }

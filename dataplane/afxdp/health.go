@@ -72,7 +72,8 @@ func (p *Port) recovered() bool {
 	return false
 }
 
-// reopen looks for an interface of the old name and takes a new socket on it.
+// reopen looks for an interface of the old name and takes a new socket on it. It
+// blocks the worker for some ten milliseconds, once to let go of the old socket, once to get the new.
 func (p *Port) reopen() bool {
 	err := p.dropSocket()
 	var s *socket

@@ -14,8 +14,6 @@ import (
 	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
-
-	"github.com/eipgw/eipgw/encap"
 )
 
 // Interface is one network device with the XDP program on it. Its ports are its receive
@@ -115,7 +113,7 @@ func (i *Interface) Port(queue int) (*Port, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := i.openQueue(queue)
+	s, err := i.openQueue(queue, bindPatience)
 	if err != nil {
 		return nil, err
 	}
@@ -124,18 +122,18 @@ func (i *Interface) Port(queue int) (*Port, error) {
 	return p, nil
 }
 
-// bindPatience is how long a queue is tried that has a socket already: it may be one
+// bindPatience is how long Port tries a queue that has a socket already: it may be one
 // just closed, which the kernel takes off the device in the background.
 const bindPatience = time.Second
 
 // openQueue opens and registers the socket of a queue. The caller holds mu.
-func (i *Interface) openQueue(queue int) (*socket, error) {
+func (i *Interface) openQueue(queue int, patience time.Duration) (*socket, error) {
 	if err := i.checkNetns(); err != nil {
 		return nil, fmt.Errorf("afxdp: %s queue %d: %w", i.cfg.Name, queue, err)
 	}
 	o := options{ifindex: i.dev.index, queue: queue, flags: i.bindFlags(), busyPoll: i.cfg.BusyPoll, geometry: i.geometry}
 	s, err := openSocket(o)
-	for pause, end := time.Millisecond, time.Now().Add(bindPatience); errors.Is(err, ErrQueueBusy) && time.Now().Before(end); pause += time.Millisecond {
+	for pause, end := time.Millisecond, time.Now().Add(patience); errors.Is(err, ErrQueueBusy) && time.Now().Before(end); pause += time.Millisecond {
 		time.Sleep(pause)
 		s, err = openSocket(o)
 	}
@@ -187,14 +185,14 @@ func (i *Interface) reopen(queue int) (*socket, int, error) {
 	case err != nil:
 		return nil, 0, err
 	case dev.mac != i.dev.mac && !i.cfg.AnyMAC:
-		return nil, 0, fmt.Errorf("there is one again with Ethernet address %v, expected %v", encap.MAC(dev.mac), encap.MAC(i.dev.mac))
+		return nil, 0, fmt.Errorf("there is one again with Ethernet address %v, expected %v", dev.mac, i.dev.mac)
 	}
 	if !i.attachedTo(dev.index) {
 		if err := i.reattach(dev); err != nil {
 			return nil, 0, err
 		}
 	}
-	s, err := i.openQueue(queue)
+	s, err := i.openQueue(queue, 0)
 	return s, i.dev.index, err
 }
 

@@ -227,7 +227,7 @@ func TestModeGot(t *testing.T) {
 	require.ErrorContains(t, err, "br0: attaching the XDP program in native mode: driver bridge has no native XDP")
 }
 
-// recv polls until Rx says what is wanted.
+// pollFor polls a port, in its namespace, until Rx says what is wanted.
 func pollFor(t *testing.T, b *bench, p *Port, want error) error {
 	t.Helper()
 	var burst dataplane.Burst
@@ -305,6 +305,7 @@ func TestLinkGoesDownWhileSending(t *testing.T) {
 		require.NoError(t, pollFor(t, b, p, nil))
 		p.verifyFrames(t)
 	}
+	assert.Positive(t, p.counters.refused.Load(), "without a carrier the device refuses frames, until the port is down")
 }
 
 func pollOnce(p *Port) error {
@@ -374,4 +375,23 @@ func TestInterfaceMadeAgainWithAnotherAddress(t *testing.T) {
 	}))
 	require.NoError(t, b.gw.SetMAC("gw0", gwMAC.String()))
 	require.NoError(t, pollFor(t, b, p, nil))
+}
+
+// A port whose interface is gone can be closed like any other.
+func TestCloseWhileGone(t *testing.T) {
+	b := newBench(t, lab.VethOptions{Queues: 2})
+	i := b.open(InterfaceConfig{Frames: MinFrames})
+	p, q := b.port(i, 0), b.port(i, 1)
+	before := count(t)
+	require.NoError(t, b.gw.DeleteLink("gw0"))
+	pollFor(t, b, p, ErrGone) // q has not noticed
+	st, err := i.Status()
+	require.NoError(t, err)
+	assert.Contains(t, st.Notes, "the XDP program is not on the interface any more: nothing is received")
+	require.NoError(t, p.Close())
+	require.NoError(t, q.Close())
+	require.NoError(t, i.Close())
+	after := count(t)
+	assert.Less(t, after.fds, before.fds)
+	assert.Zero(t, after.sockets)
 }

@@ -25,9 +25,9 @@ type Port struct {
 	offset  uint64 // mask of an address's offset in its chunk
 	longest int    // bytes of a frame to be sent
 
-	err     error // why the port does not work, nil while it does
-	index   int   // of the interface that the socket is bound to
-	rounds  uint32
+	err     error       // why the port does not work, nil while it does
+	index   int         // of the interface that the socket is bound to
+	rounds  uint32      // calls of Rx
 	checked time.Time   // when health was looked at last
 	suspect bool        // something went wrong since
 	probe   *unix.Ifreq // reused by every look
@@ -55,7 +55,7 @@ func newPort(i *Interface, queue int) (*Port, error) {
 		return nil, fmt.Errorf("afxdp: %s: %w", i.cfg.Name, err)
 	}
 	info := dataplane.PortInfo{
-		ID: i.cfg.ID, Name: i.cfg.Name, Queue: queue, MAC: encap.MAC(i.dev.mac),
+		ID: i.cfg.ID, Name: i.cfg.Name, Queue: queue, MAC: i.dev.mac,
 		MTU: i.mtu, Headroom: headroom,
 	}
 	if i.cfg.AnyMAC {
@@ -63,7 +63,7 @@ func newPort(i *Interface, queue int) (*Port, error) {
 	}
 	return &Port{
 		iface: i, queue: queue, info: info, probe: probe,
-		offset: i.geometry.offset(), longest: info.MaxFrame(),
+		offset: i.offset(), longest: info.MaxFrame(),
 	}, nil
 }
 
@@ -89,9 +89,12 @@ func (p *Port) FD() int {
 	return p.s.fd
 }
 
-// healthEvery is how many rounds with frames go by before the clock is looked at; in
-// a round without, it always is.
-const healthEvery = 256
+// How many rounds go by before the clock is looked at: rounds with frames, and rounds
+// without, which may be as short as a memory access or as long as a worker sleeps.
+const (
+	clockBusy = 256
+	clockIdle = 16
+)
 
 // Rx implements dataplane.Port: frames stay where the kernel wrote them.
 func (p *Port) Rx(b *dataplane.Burst) (int, error) {
@@ -101,13 +104,14 @@ func (p *Port) Rx(b *dataplane.Burst) (int, error) {
 	}
 	s := p.s
 	n := int(s.rx.ready(dataplane.BurstSize))
-	if p.rounds++; n == 0 || p.suspect || p.rounds%healthEvery == 0 {
+	p.rounds++
+	if p.suspect || p.rounds%clockBusy == 0 || n == 0 && p.rounds%clockIdle == 0 {
 		if !p.healthy() {
 			return 0, p.err
 		}
-		p.wakeRx()
 	}
 	if n == 0 {
+		p.wakeRx()
 		return 0, nil
 	}
 	for i := range n {

@@ -127,6 +127,9 @@ func (i *Interface) notes(st *Status) []string {
 	if st.Filter.Unserved > 0 {
 		note("%d frames for a segment came on queues without a port", st.Filter.Unserved)
 	}
+	if !i.attachedTo(i.dev.index) {
+		note("the XDP program is not on the interface any more: nothing is received")
+	}
 	if i.checkNetns() != nil {
 		return notes // the interface can't be looked at from here
 	}
@@ -135,9 +138,9 @@ func (i *Interface) notes(st *Status) []string {
 		return notes
 	}
 	if now.mac != i.dev.mac && !i.cfg.AnyMAC {
-		note("the Ethernet address was %v when the port was opened and is %v now: frames for it are not forwarded", encap.MAC(i.dev.mac), encap.MAC(now.mac))
+		note("the Ethernet address was %v when the port was opened and is %v now: frames for it are not forwarded", i.dev.mac, now.mac)
 	}
-	switch largest := i.geometry.size - headroom - linkOverhead; {
+	switch largest := i.size - headroom - linkOverhead; {
 	case now.mtu > largest:
 		note("the MTU is %d; packets of more than %d bytes don't fit a frame and are not received", now.mtu, largest)
 	case now.mtu < i.mtu:

@@ -20,6 +20,7 @@ func (p *Port) Wait(d time.Duration) {
 	}
 	timeout := unix.NsecToTimespec(int64(max(d, 0)))
 	n, err := unix.Ppoll(p.poll[:], &timeout, nil)
+	p.rounds |= clockIdle - 1 // the next round looks at the clock
 	if err == nil && n > 0 && p.poll[0].Revents&^unix.POLLIN != 0 {
 		p.suspect = true
 	}
