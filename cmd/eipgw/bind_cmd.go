@@ -15,6 +15,7 @@ import (
 // bindFlags describe the tunnels of a binding.
 type bindFlags struct {
 	vteps              []string
+	vniGiven           bool
 	vni, port          uint32
 	innerMAC, innerSrc string
 	ovn                string
@@ -35,6 +36,7 @@ file is left to you: there is no --persist.`,
   eipgw bind 203.0.113.8 --vtep 10.0.2.11 --vtep 10.0.2.12 --vni 5001 --inner-mac 02:00:00:00:0a:01 --ovn 2,1`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
+			f.vniGiven = cmd.Flags().Changed("vni")
 			b, err := f.bind(a[0])
 			if err != nil {
 				return err
@@ -54,11 +56,6 @@ file is left to you: there is no --persist.`,
 	cmd.Flags().StringVar(&f.innerMAC, "inner-mac", "", "inner Ethernet destination: the virtual router's own")
 	cmd.Flags().StringVar(&f.innerSrc, "inner-src-mac", "", "inner Ethernet source")
 	cmd.Flags().StringVar(&f.ovn, "ovn", "", "INPORT,OUTPORT: tunnel keys for OVN's Geneve option")
-	for _, name := range []string{"vtep", "vni"} {
-		if err := cmd.MarkFlagRequired(name); err != nil {
-			panic(err) // the flag is defined above
-		}
-	}
 	return c.jsonFlag(cmd)
 }
 
@@ -66,6 +63,9 @@ file is left to you: there is no --persist.`,
 func (f *bindFlags) bind(prefix string) (b admin.Bind, err error) {
 	if b.Prefix, err = admin.ParsePrefix(prefix); err != nil {
 		return b, &usageError{err}
+	}
+	if len(f.vteps) == 0 || !f.vniGiven {
+		return b, usage("expected --vtep ADDRESS and --vni NUMBER: which tunnel leads to the virtual router")
 	}
 	if f.port > 65535 {
 		return b, usage("--udp-port %d: expected 1 to 65535", f.port)

@@ -77,7 +77,7 @@ func TestBindForwardExplainUnbind(t *testing.T) {
 	code, out, _ = w.cli("why", "203.0.113.7")
 	require.Equal(t, exitOK, code)
 	for _, want := range []string{
-		"forwarded: 203.0.113.7/32 is bound, and 1 of 1 tunnel lead to it", "* admin by static: VTEP 10.0.2.11 VNI 5001",
+		"forwarded: 203.0.113.7/32 is bound, 1 of 1 tunnel resolved", "* admin by static: VTEP 10.0.2.11 VNI 5001",
 		"out of mem2 to next hop", "inner packets up to 1450 bytes",
 	} {
 		assert.Contains(t, out, want)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -82,10 +83,14 @@ func usage(format string, args ...any) error { return &usageError{fmt.Errorf(for
 // args makes cobra's argument checks usage errors that show how it is done.
 func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, a []string) error {
-		if err := check(cmd, a); err != nil {
-			return usage("%w: expected `%s`", err, cmd.UseLine())
+		if check(cmd, a) == nil {
+			return nil
 		}
-		return nil
+		how := strings.TrimSuffix(cmd.UseLine(), " [flags]")
+		if len(a) == 0 {
+			return usage("an argument is missing: expected `%s`", how)
+		}
+		return usage("%q: expected `%s`", strings.Join(a, " "), how)
 	}
 }
 
@@ -123,7 +128,7 @@ configuration is wrong; 3 no daemon answers on the socket.`,
 	}
 	root.PersistentFlags().StringVar(&c.socket, "socket", socket, "the daemon's admin socket; default also by "+socketEnv)
 	root.AddCommand(
-		c.runCommand(), c.validateCommand(),
+		c.runCommand(), c.validateCommand(), c.replayCommand(),
 		c.showCommand(), c.whyCommand(), c.segmentCommand(), c.bindCommand(), c.unbindCommand(), c.reloadCommand(),
 		c.demoCommand(), c.demoPeerCommand(), c.versionCommand(),
 	)

@@ -59,7 +59,7 @@ func (c *cli) run(ctx context.Context, file string) error {
 	level := new(slog.LevelVar)
 	log := newLogger(c.err, cfg.Log.Format, level)
 	for _, w := range cfg.Warnings {
-		log.Warn("configuration", "warning", w)
+		log.Warn("configuration", "warning", w.String())
 	}
 	setProcs(cfg)
 	signals := make(chan os.Signal, 8)

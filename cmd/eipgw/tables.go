@@ -82,25 +82,27 @@ func (c *cli) printNeighbors(list []admin.Neighbor) error {
 
 func (c *cli) printPorts(list []admin.Port) error {
 	t := newTable("PORT", "QUEUE>", "WORKER", "STATE", "MODE", "MAC", "MTU>", "VLAN>", "RX FRAMES>", "RX BYTES>", "TX FRAMES>", "TX BYTES>", "MISSED>")
+	var notes strings.Builder
 	for _, p := range list {
-		vlan := ""
+		vlan, state := "", p.State
 		if p.VLAN != 0 {
 			vlan = strconv.Itoa(int(p.VLAN))
 		}
-		t.row(p.Name, p.Queue, p.Worker, p.State, p.Mode, p.MAC, p.MTU, vlan,
+		if state != admin.StateUp {
+			state = "DOWN"
+			fmt.Fprintf(&notes, "%s queue %d is down: %s\n", p.Name, p.Queue, p.State)
+		}
+		for _, note := range p.Notes {
+			fmt.Fprintf(&notes, "%s: %s\n", p.Name, note)
+		}
+		t.row(p.Name, p.Queue, p.Worker, state, p.Mode, p.MAC, p.MTU, vlan,
 			count(p.Rx.Packets), size(p.Rx.Bytes), count(p.Tx.Packets), size(p.Tx.Bytes), count(p.RxMissed))
 	}
 	if err := t.print(c.out, "no ports"); err != nil {
 		return err
 	}
-	for _, p := range list {
-		for _, note := range p.Notes {
-			if _, err := fmt.Fprintf(c.out, "%s queue %d: %s\n", p.Name, p.Queue, note); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	_, err := fmt.Fprint(c.out, notes.String())
+	return err
 }
 
 func (c *cli) printCounters(v admin.Counters, all bool) error {

@@ -1,12 +1,10 @@
 package main
 
 import (
-	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
-	"github.com/eipgw/eipgw/bgpd/rib"
 	"github.com/eipgw/eipgw/bgpd/static"
 	"github.com/eipgw/eipgw/cmd/internal/config"
 )
@@ -22,12 +20,12 @@ with file, line, key, the value, and what was expected. Nothing is opened and no
 privilege is needed. Warnings are what is possible but probably not meant.`,
 		Example: "  eipgw validate -c /etc/eipgw/eipgw.yaml\n  eipgw validate --example > eipgw.yaml",
 		Args:    args(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: func(*cobra.Command, []string) error {
 			if example {
 				_, err := fmt.Fprint(c.out, config.Example())
 				return err
 			}
-			return c.validate(cmd.Context(), file)
+			return c.validate(file)
 		},
 	}
 	configFlag(cmd, &file)
@@ -35,7 +33,7 @@ privilege is needed. Warnings are what is possible but probably not meant.`,
 	return cmd
 }
 
-func (c *cli) validate(_ context.Context, file string) error {
+func (c *cli) validate(file string) error {
 	cfg, err := config.Load(file)
 	if err != nil {
 		return err
@@ -45,25 +43,13 @@ func (c *cli) validate(_ context.Context, file string) error {
 	}
 	bindings := ""
 	if cfg.Bindings.File != "" {
-		n, err := checkBindings(cfg.Bindings.File)
+		list, err := static.Load(cfg.Bindings.File)
 		if err != nil {
 			return &usageError{err}
 		}
-		bindings = ", " + plural(n, "static binding")
+		bindings = ", " + plural(len(list), "static binding")
 	}
 	_, err = fmt.Fprintf(c.out, "%s is good: %s, %s, %s%s\n", file,
 		plural(len(cfg.Ports), "port"), plural(len(cfg.Segments), "segment"), plural(len(cfg.Neighbors), "neighbor"), bindings)
 	return err
-}
-
-// checkBindings reads a bindings file and counts.
-func checkBindings(path string) (int, error) {
-	f, err := static.New(static.Config{Path: path, Update: func(rib.Update) {}})
-	if err != nil {
-		return 0, err
-	}
-	if err := f.Reload(); err != nil {
-		return 0, err
-	}
-	return f.Status().Bindings, nil
 }

@@ -215,12 +215,10 @@ func (g *gateway) wayView(a fib.Adjacency) admin.Way {
 	}
 }
 
-// portName is what the configuration calls a port. Ports do not change.
+// portName is what the configuration calls a port.
 func (g *gateway) portName(id fib.PortID) string {
-	for i, d := range g.workers[0].ports {
-		if portID(i) == id {
-			return d.Info().Name
-		}
+	if i := int(id) - 1; i >= 0 && i < len(g.ports) {
+		return g.ports[i].Name
 	}
 	return "port " + strconv.Itoa(int(id))
 }
@@ -245,7 +243,7 @@ func (g *gateway) Ports() []admin.Port {
 func (g *gateway) portView(worker string, p dataplane.PortStats, d deviceView) admin.Port {
 	v := admin.Port{
 		Name: p.Info.Name, ID: uint16(p.Info.ID), Queue: p.Info.Queue, Worker: worker, State: admin.StateUp,
-		Mode: d.mode(p.Info.Queue), MAC: p.Info.MAC.String(), MTU: p.Info.MTU, VLAN: g.cfg.Ports[p.Info.ID-1].VLAN,
+		Mode: d.mode(p.Info.Queue), MAC: p.Info.MAC.String(), MTU: p.Info.MTU, VLAN: g.ports[p.Info.ID-1].VLAN,
 		Rx:       admin.Traffic{Packets: p.RxPackets, Bytes: p.RxBytes},
 		Tx:       admin.Traffic{Packets: p.TxPackets, Bytes: p.TxBytes},
 		RxMissed: d.missed(p.Info.Queue),

@@ -46,13 +46,13 @@ func (g *gateway) Why(addr netip.Addr) admin.Why {
 func judge(e *rib.Explanation, table *fib.Explanation, bound bool) (verdict, summary string) {
 	switch {
 	case bound && table.Resolved():
-		ways, tunnels := 0, 0
+		tunnels := 0
 		for _, t := range table.Tunnels {
-			if ways += len(t.Ways); len(t.Ways) > 0 {
+			if len(t.Ways) > 0 {
 				tunnels++
 			}
 		}
-		summary = fmt.Sprintf("%s is bound, and %d of %s lead to it", table.Prefix, tunnels, plural(len(table.Tunnels), "tunnel"))
+		summary = fmt.Sprintf("%s is bound, %d of %s resolved", table.Prefix, tunnels, plural(len(table.Tunnels), "tunnel"))
 		if e.Segment == nil {
 			return verdictNotOurs, summary + ", but no segment covers it: its frames are the kernel's"
 		}

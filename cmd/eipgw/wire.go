@@ -42,6 +42,7 @@ type gateway struct {
 	log     *slog.Logger
 	level   *slog.LevelVar
 	parts   parts
+	ports   []config.Port // fixed: port i has portID(i)
 
 	table    *fib.Table
 	compiler *fib.Compiler
@@ -87,7 +88,7 @@ type gatewayOptions struct {
 func newGateway(cfg *config.Config, o gatewayOptions) (_ *gateway, err error) {
 	g := &gateway{
 		file: o.File, started: time.Now(), log: o.Log, level: o.Level, parts: o.Parts,
-		cfg: cfg, segments: newSegmentSet(cfg.Segments), reload: reloadState{loaded: time.Now()},
+		ports: cfg.Ports, cfg: cfg, segments: newSegmentSet(cfg.Segments), reload: reloadState{loaded: time.Now()},
 	}
 	g.level.Set(cfg.Log.Level)
 	defer func() {

@@ -233,7 +233,7 @@ func (g *Gateway) Why(a netip.Addr) admin.Why {
 		}
 	}
 	return admin.Why{
-		Address: a, Verdict: "forwarded", Summary: "203.0.113.7/32 is bound, and 1 of 1 tunnel lead to it", Segment: &segment,
+		Address: a, Verdict: "forwarded", Summary: "203.0.113.7/32 is bound, 1 of 1 tunnel resolved", Segment: &segment,
 		Prefixes: []admin.WhyEIP{{
 			Prefix: prefix("203.0.113.7/32"), InForce: true,
 			Candidates: []admin.Candidate{
