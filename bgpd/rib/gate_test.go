@@ -79,6 +79,34 @@ func TestSyncedThatBecameVoidDoesNotCount(t *testing.T) {
 	})
 }
 
+func TestSyncedMeansProgrammedToTheLastPrefix(t *testing.T) {
+	for _, failures := range []int{0, 2} {
+		synctest.Test(t, func(t *testing.T) {
+			b := start(t, quick, func(r *RIB) {
+				r.AddSource("vr1", SourcePolicy{Initial: true})
+				_, err := r.SetSegments(segs("10.0.0.0/8"))
+				require.NoError(t, err)
+			})
+			b.w.mu.Lock()
+			b.w.failApply = failures
+			b.w.mu.Unlock()
+			u := Update{Source: "vr1", Synced: true}
+			for i := range 2*batchPrefixes + 1 {
+				p := to("10.0.0.0/32", "10.0.0.1")
+				p.Prefix = address(i)
+				u.Set = append(u.Set, p)
+			}
+			b.Update(u)
+			synctest.Wait()
+			assert.Equal(t, failures == 0, b.source("vr1").Synced)
+			events := b.after(5 * time.Second)
+			require.Len(t, events, 2+len(u.Set))
+			assert.Equal(t, "announce 10.0.0.0/8", events[len(events)-1])
+			assert.True(t, b.source("vr1").Synced)
+		})
+	}
+}
+
 func TestUnnamedSourcesWaitForTheDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := quick
