@@ -138,7 +138,7 @@ func (c *Config) validateOverlap(n *Neighbor, before []Neighbor) []error {
 			clash = o.Range.Contains(n.Address) && n.Role != o.Role
 		}
 		if clash {
-			errs = append(errs, fmt.Errorf("bgpd: neighbor %s (%s) and neighbor %s (%s) are the same: expected one entry for each, and one role inside a range",
+			errs = append(errs, fmt.Errorf("bgpd: neighbor %s (%s) overlaps neighbor %s (%s): expected one entry for each, and one role inside a range",
 				n.key(), n.Role, o.key(), o.Role))
 		}
 	}
