@@ -153,7 +153,7 @@ func (fw *Forwarder) ipv4(f *Frame, p []byte, i int) Reason {
 	if total < header || total > len(p) {
 		return ReasonBadIPv4Header
 	}
-	if headerSum(h, options) != 0xffff {
+	if !soundSum(h, options) {
 		return ReasonBadIPv4Checksum
 	}
 
@@ -171,15 +171,15 @@ func (fw *Forwarder) ipv4(f *Frame, p []byte, i int) Reason {
 	return ReasonNone
 }
 
-// headerSum adds the words of an IPv4 header without options to those of its options,
-// in one's complement. With a right checksum among them the sum is 0xffff. The order
-// of the bytes does not matter to that (RFC 1071 section 2 B).
-func headerSum(h *[ipv4Len]byte, options uint64) uint64 {
+// soundSum says whether the one's complement sum of an IPv4 header, of which options
+// is the part behind the first 20 bytes, is 0xffff, as it is with a right checksum.
+// The order of the bytes does not matter to that (RFC 1071 section 2 B). A sum's
+// carries need not be added up: 2^16 is 1 modulo 65535, so the sum is 0xffff when the
+// number, which is not 0, is divisible by that.
+func soundSum(h *[ipv4Len]byte, options uint64) bool {
 	sum, c := bits.Add64(binary.LittleEndian.Uint64(h[0:]), binary.LittleEndian.Uint64(h[8:]), 0)
 	sum, c = bits.Add64(sum, options+uint64(binary.LittleEndian.Uint32(h[16:])), c)
-	sum = sum>>32 + sum&0xffffffff + c
-	sum = sum>>16&0xffff + sum&0xffff + sum>>32
-	return sum>>16 + sum&0xffff
+	return (sum+c)%0xffff == 0 // 2^64 is 1, too; and a sum that has just carried is small
 }
 
 // optionSum adds up to 40 bytes of options, a multiple of 4, without folding.

@@ -97,69 +97,81 @@ func (fw *Forwarder) Process(b *Burst) {
 // are off-heap memory that may be unmapped later, so no pointer to them stays.
 func (fw *Forwarder) rewrite(b *Burst) {
 	var entries [BurstSize]*fib.Entry
-	for j, i := range fw.idx4[:fw.n4] {
-		f := &b.F[i&burstMask]
-		entries[i&burstMask], f.Reason = fw.decide(f, fw.val4[j], ReasonTTLExpired)
-	}
-	for j, i := range fw.idx6[:fw.n6] {
-		f := &b.F[i&burstMask]
-		entries[i&burstMask], f.Reason = fw.decide(f, fw.val6[j], ReasonHopLimitExpired)
-	}
-	for i := range b.F[:b.N] {
-		if e := entries[i&burstMask]; e != nil {
-			encapsulate(&b.F[i&burstMask], e)
+	fw.decide(b, &entries, found{frames: fw.idx4[:fw.n4], values: fw.val4[:fw.n4], expired: ReasonTTLExpired})
+	fw.decide(b, &entries, found{frames: fw.idx6[:fw.n6], values: fw.val6[:fw.n6], expired: ReasonHopLimitExpired})
+	encapsulate(b, &entries)
+}
+
+// found is what the lookup found for the frames with these numbers.
+type found struct {
+	frames  []uint8
+	values  []fib.Value
+	expired Reason // why they are dropped at their last hop
+}
+
+// decide finds the entry of each frame's flow and checks that the frame can take it.
+// A frame that cannot gets the Reason, and no entry.
+func (fw *Forwarder) decide(b *Burst, entries *[BurstSize]*fib.Entry, in found) {
+	values := in.values[:len(in.frames)]
+	for j, i := range in.frames {
+		f, v := &b.F[i&burstMask], values[j]
+		if v == 0 {
+			f.Reason = ReasonNoBinding
+			continue
 		}
+		if f.flags&flagLastHop != 0 {
+			f.Reason = in.expired
+			continue
+		}
+		e := fw.reader.Entry(v, f.hash)
+		if e == nil {
+			f.Reason = ReasonUnresolvedVTEP
+			continue
+		}
+		out := fw.port(e.Out)
+		if out.mtu == 0 {
+			f.Reason = ReasonNoPort
+			continue
+		}
+		start := f.off + uint32(f.l3)
+		if room := min(int(e.MTU), out.mtu-e.Header.Overhead()); int(f.end-start) > room {
+			f.Reason, f.mtu = ReasonPacketTooBig, uint16(max(room, 0))
+			continue
+		}
+		if int(start) < e.Header.Len() {
+			f.Reason = ReasonNoHeadroom
+			continue
+		}
+		f.Out = e.Out
+		entries[i&burstMask] = e
 	}
 }
 
-// decide finds the entry of a frame's flow and checks that the frame can take it. It
-// returns nil and the Reason when it cannot; expired is the one for the last hop.
-func (fw *Forwarder) decide(f *Frame, v fib.Value, expired Reason) (*fib.Entry, Reason) {
-	if v == 0 {
-		return nil, ReasonNoBinding
+// encapsulate sends the frames that have an entry on their way: TTL or hop limit goes
+// down by one, what was received in front of the IP packet is taken off, VLAN tags
+// included, and the tunnel header put on. decide has made sure of the room.
+func encapsulate(b *Burst, entries *[BurstSize]*fib.Entry) {
+	for i := range b.F[:b.N] {
+		e := entries[i&burstMask]
+		if e == nil {
+			continue
+		}
+		f := &b.F[i]
+		n := uint32(e.Header.Len())
+		f.off += uint32(f.l3) - n
+		frame := f.buf[f.off:f.end]
+		p, in := frame[n:], encap.Inner{Hash: f.hash}
+		if f.flags&flagIPv6 == 0 {
+			h := (*[ipv4Len]byte)(p)
+			h[8]-- // RFC 1812 section 5.3.1
+			binary.BigEndian.PutUint16(h[10:], encap.DecrementTTL(binary.BigEndian.Uint16(h[10:])))
+			in.TOS = h[1]
+		} else {
+			h := (*[ipv6Len]byte)(p)
+			h[7]-- // RFC 8200 section 3
+			in.TOS, in.IPv6 = uint8(binary.BigEndian.Uint16(h[:])>>4), true
+		}
+		e.Header.Apply(frame, in)
+		f.Verdict, f.flags = Forward, 0
 	}
-	if f.flags&flagLastHop != 0 {
-		return nil, expired
-	}
-	e := fw.reader.Entry(v, f.hash)
-	if e == nil {
-		return nil, ReasonUnresolvedVTEP
-	}
-	out := fw.port(e.Out)
-	if out.mtu == 0 {
-		return nil, ReasonNoPort
-	}
-	start := f.off + uint32(f.l3)
-	if room := min(int(e.MTU), out.mtu-e.Header.Overhead()); int(f.end-start) > room {
-		f.mtu = uint16(max(room, 0))
-		return nil, ReasonPacketTooBig
-	}
-	if int(start) < e.Header.Len() {
-		return nil, ReasonNoHeadroom
-	}
-	f.Out = e.Out
-	return e, ReasonNone
-}
-
-// encapsulate sends a frame on its way: TTL or hop limit goes down by one, what was
-// received in front of the IP packet is taken off, VLAN tags included, and the tunnel
-// header put on. decide has made sure of the room.
-func encapsulate(f *Frame, e *fib.Entry) {
-	start := f.off + uint32(f.l3)
-	p := f.buf[start:f.end]
-	in := encap.Inner{Hash: f.hash}
-	if f.flags&flagIPv6 == 0 {
-		h := (*[ipv4Len]byte)(p)
-		h[8]-- // RFC 1812 section 5.3.1
-		binary.BigEndian.PutUint16(h[10:], encap.DecrementTTL(binary.BigEndian.Uint16(h[10:])))
-		in.TOS = h[1]
-	} else {
-		h := (*[ipv6Len]byte)(p)
-		h[7]-- // RFC 8200 section 3
-		in.TOS, in.IPv6 = uint8(binary.BigEndian.Uint16(h[:])>>4), true
-	}
-	f.off = start - uint32(e.Header.Len())
-	f.flags = 0
-	e.Header.Apply(f.buf[f.off:f.end], in)
-	f.Verdict = Forward
 }

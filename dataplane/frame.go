@@ -66,8 +66,9 @@ const BurstSize = 64
 // Burst is a burst of frames; F[:N] hold frames. A worker owns one per port and
 // reuses it, nothing is allocated after start.
 type Burst struct {
-	N int
 	F [BurstSize]Frame
+	N int
+	_ [56]byte // a burst is whole cache lines, so that in an array each is aligned as the first
 }
 
 // Attach makes f the frame of n bytes that starts off bytes into buf, received by

@@ -42,7 +42,7 @@ type Worker struct {
 type workerPort struct {
 	Port
 	id    fib.PortID
-	burst Burst
+	burst *Burst
 	out   [BurstSize]*Frame // frames of one burst that leave by this port
 	n     int               // how many
 	ended bool              // Rx has said io.EOF
@@ -72,6 +72,8 @@ func NewWorker(c WorkerConfig) (*Worker, error) {
 	w := &Worker{name: c.Name, cpu: c.CPU, pacer: newPacer(c.Idle, c.Ports)}
 	w.tally.ports = make([]PortCounters, len(c.Ports))
 	w.shared.ports = make([]portCells, len(c.Ports))
+	// So much memory starts a page, hence a cache line; less would start 8 bytes off.
+	bursts := make([]Burst, max(len(c.Ports), 8))
 	var infos []PortInfo
 	for i, port := range c.Ports {
 		info := port.Info()
@@ -84,7 +86,7 @@ func NewWorker(c WorkerConfig) (*Worker, error) {
 		case info.MTU <= 0:
 			return fail("port %s: MTU %d: expected a positive number of bytes", info.Name, info.MTU)
 		}
-		p := &workerPort{Port: port, id: info.ID, info: info, count: &w.tally.ports[i]}
+		p := &workerPort{Port: port, id: info.ID, info: info, burst: &bursts[i], count: &w.tally.ports[i]}
 		w.ports, w.byID[info.ID] = append(w.ports, p), p
 		infos = append(infos, info)
 	}
@@ -142,7 +144,7 @@ func (w *Worker) round() (moved, ended bool) {
 		if p.ended {
 			continue
 		}
-		n, err := p.Rx(&p.burst)
+		n, err := p.Rx(p.burst)
 		if p.rxErr = err; err != nil && errors.Is(err, io.EOF) {
 			w.end(p)
 			continue
@@ -162,7 +164,7 @@ func (w *Worker) round() (moved, ended bool) {
 	}
 	for _, p := range w.ports {
 		if p.burst.N > 0 {
-			p.Release(&p.burst)
+			p.Release(p.burst)
 		}
 	}
 	if moved {
@@ -201,7 +203,7 @@ func (p *workerPort) note(err error) {
 // forward decides about the burst that the port has received, and sends what is to
 // be sent, in the order in which it came.
 func (w *Worker) forward(p *workerPort) {
-	b := &p.burst
+	b := p.burst
 	w.fw.Process(b)
 	p.count.RxPackets += uint64(b.N)
 	for i := range b.F[:b.N] {
