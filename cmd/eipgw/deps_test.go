@@ -47,7 +47,7 @@ var allowed = map[string]struct {
 	"dataplane/tap":                {[]string{"encap", "dataplane", "dataplane/fib", gopacket}, "gopacket may write files"},
 	"dataplane/afxdp":              {[]string{"encap", "dataplane", "dataplane/fib", xdp, ebpf, netlink, xsys}, "AF_XDP and its libraries stay in one leaf"},
 	"dataplane/underlay":           {[]string{"encap", "dataplane/fib", netlink, xsys}, "netlink stays in its leaves"},
-	"dataplane/replay":             {[]string{"encap", "dataplane", "dataplane/fib", "dataplane/memport", gopacket, yaml}, "the forwarder between files, without the daemon"},
+	"dataplane/replay":             {[]string{"encap", "dataplane", "dataplane/fib", "dataplane/pcapport", yaml}, "the forwarder between files, without the daemon"},
 	"bgpd/rib":                     {[]string{"encap", "dataplane/fib"}, "policy and order without any BGP library"},
 	"bgpd/static":                  {[]string{"encap", "dataplane/fib", "bgpd/rib", yaml}, "bindings from a file"},
 	"bgpd/path":                    {[]string{"encap", "dataplane/fib", "bgpd/rib", gobgp, protobuf}, "GoBGP stays under bgpd"},

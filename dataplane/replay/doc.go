@@ -43,6 +43,6 @@
 //
 // Files, in the order of the flow: case.go (the format), load.go (YAML → Case, and
 // what it checks), tunnel.go (→ encap.Tunnel), build.go (Case → table and
-// adjacencies), run.go (one worker over all ports until every input has ended),
-// pcap.go (the files), counters.go (what changed).
+// adjacencies), run.go (one worker over pcap ports until every input has ended),
+// counters.go (what changed).
 package replay

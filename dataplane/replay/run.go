@@ -1,13 +1,15 @@
 package replay
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 
 	"github.com/eipgw/eipgw/dataplane"
 	"github.com/eipgw/eipgw/dataplane/fib"
-	"github.com/eipgw/eipgw/dataplane/memport"
+	"github.com/eipgw/eipgw/dataplane/pcapport"
+	"github.com/eipgw/eipgw/encap"
 )
 
 // Result is what came of a case.
@@ -43,16 +45,38 @@ func Run(c Case) (_ Result, err error) {
 	return c.forward(reader)
 }
 
-// forward opens the ports, runs a worker over them, and collects what left.
-func (c *Case) forward(reader *fib.Reader) (Result, error) {
-	var ports []dataplane.Port
-	var ends []*memport.Port
-	for _, p := range c.Ports {
-		end, err := open(p)
-		if err != nil {
-			return Result{}, err
+// end is a port of the replay. One without an output file keeps what it sends.
+type end struct {
+	*pcapport.Port
+	keep bool
+	kept [][]byte
+}
+
+// Tx implements dataplane.Port.
+func (e *end) Tx(frames []*dataplane.Frame) int {
+	n := e.Port.Tx(frames)
+	if e.keep {
+		for _, f := range frames[:n] {
+			e.kept = append(e.kept, bytes.Clone(f.Bytes()))
 		}
-		ends, ports = append(ends, end), append(ports, end)
+	}
+	return n
+}
+
+// forward opens the ports, runs a worker over them, and collects what left.
+func (c *Case) forward(reader *fib.Reader) (_ Result, err error) {
+	ends, err := c.open()
+	defer func() {
+		for _, e := range ends {
+			err = errors.Join(err, e.Close())
+		}
+	}()
+	if err != nil {
+		return Result{}, err
+	}
+	var ports []dataplane.Port
+	for _, e := range ends {
+		ports = append(ports, e)
 	}
 	w, err := dataplane.NewWorker(dataplane.WorkerConfig{Name: "replay", Ports: ports, Reader: reader, CPU: -1})
 	if err != nil {
@@ -63,39 +87,27 @@ func (c *Case) forward(reader *fib.Reader) (Result, error) {
 	}
 	stats := w.Snapshot()
 	r := Result{Out: map[string][][]byte{}, Counters: countersOf(&stats)}
-	for i, p := range c.Ports {
-		out := ends[i].Collect()
-		if err := ends[i].Close(); err != nil {
-			return Result{}, err
+	for i, e := range ends {
+		if len(e.kept) > 0 {
+			r.Out[c.Ports[i].Name] = e.kept
 		}
-		switch {
-		case p.Out != "":
-			if err := writeFrames(p.Out, out); err != nil {
-				return Result{}, err
-			}
-		case len(out) > 0:
-			r.Out[p.Name] = out
-		}
+		err = errors.Join(err, e.Err())
 	}
-	return r, nil
+	return r, err
 }
 
-// open makes the port with its whole input waiting.
-func open(p Port) (*memport.Port, error) {
-	end := memport.New(memport.Config{ID: p.ID, Name: p.Name, MAC: [6]byte(p.MAC), MTU: p.MTU})
-	if p.In != "" {
-		frames, err := readFrames(p.In)
+// open opens every port, and returns those that it has opened also when it fails.
+// Frames keep their time of capture from port to port.
+func (c *Case) open() (ends []*end, err error) {
+	group := new(pcapport.Group)
+	for _, p := range c.Ports {
+		port, err := pcapport.Open(pcapport.Config{
+			ID: p.ID, Name: p.Name, MAC: encap.MAC(p.MAC), MTU: p.MTU, In: p.In, Out: p.Out, Group: group,
+		})
 		if err != nil {
-			return nil, err
+			return ends, err
 		}
-		most := end.Info().MaxFrame()
-		for i, f := range frames {
-			if len(f) > most {
-				return nil, fmt.Errorf("%s: frame %d has %d bytes, port %s takes %d: expected a larger mtu", p.In, i+1, len(f), p.Name, most)
-			}
-		}
-		end.Inject(frames...)
+		ends = append(ends, &end{Port: port, keep: p.Out == ""})
 	}
-	end.End()
-	return end, nil
+	return ends, nil
 }
