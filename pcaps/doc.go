@@ -4,6 +4,7 @@
 //
 //	cases/           the cases, all of them written by gen
 //	gen/             the program that writes them, from the RFCs alone
+//	case_test.go     reads the cases
 //	replay_test.go   runs every case through the forwarder in this process
 //	wire_test.go     runs every case through AF_XDP over veth pairs, as root
 //	compare_test.go  what is equal and what is not

@@ -108,8 +108,12 @@ func (c *Case) forwardFrame(frame []byte, p packet, tunnels ...Tunnel) Tunnel {
 	}
 	c.arrive(frame)
 	want := c.encapsulate(p.hop(), t, w)
-	if size := len(want) - 14; size > w.MTU && (w.VLAN == 0 || size-4 > w.MTU) {
-		panic(fmt.Sprintf("case %s: %d bytes are more than the way takes, %d", c.Name, size, w.MTU))
+	size := len(want) - 14
+	if w.VLAN != 0 {
+		size -= 4
+	}
+	if _, out := c.port(w.Port); size > min(w.MTU, out.mtu()) {
+		panic(fmt.Sprintf("case %s: a packet of %d bytes is more than way %v takes", c.Name, size, w))
 	}
 	c.out[w.Port] = append(c.out[w.Port], want)
 	return t

@@ -89,6 +89,13 @@ func mtuCases() []story {
 			c.forward(sized(to4, 1500), ovn4)
 			c.forward(sized(to6, 1500), ovn6)
 		}},
+		{"mtu-largest", "the largest IP packet of all, 65535 bytes, leaves; one byte more cannot be", "RFC 791 section 3.1", func(c *Case) {
+			large := sw0
+			large.MTU = 65535
+			c.ports(large)
+			c.bind(eip4, tunnel4)
+			edge(c, to4, tunnel4, 65485)
+		}},
 		{"mtu-jumbo", "8950 bytes go through a link of 9000", "RFC 1191 section 4", func(c *Case) {
 			jumbo := sw0
 			jumbo.MTU = 9000

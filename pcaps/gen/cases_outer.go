@@ -73,7 +73,7 @@ func outerCases() []story {
 			c.forward(udp(to4), tunnel6)
 			c.forward(udp(to6), tunnel6)
 		}},
-		{"udp-source-port", "64 flows, each with its own source port over IPv4 and flow label over IPv6", "RFC 8926 section 3.3, RFC 6438 section 3", func(c *Case) {
+		{"udp-source-port", "64 flows: the low 14 bits of the flow hash are the source port, the high 20 the IPv6 flow label", "RFC 8926 section 3.3, RFC 6438 section 3", func(c *Case) {
 			c.bind(eip4, tunnel4)
 			c.bind(eip6, tunnel6)
 			for i := range uint16(32) {

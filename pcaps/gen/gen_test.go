@@ -29,7 +29,7 @@ func TestCommitted(t *testing.T) {
 	readme, err := os.ReadFile(filepath.Join(folder, "README.md"))
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(fresh, "README.md"), readme, 0o644))
-	require.NoError(t, generate(fresh))
+	require.NoError(t, generate(fresh, cases()))
 
 	committed, written := tree(t, filepath.Join(folder, "cases")), tree(t, filepath.Join(fresh, "cases"))
 	require.NotEmpty(t, written)

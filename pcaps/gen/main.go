@@ -4,7 +4,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 )
 
 // topics are all cases, in the order of the index.
@@ -39,25 +38,8 @@ func allCases() []*Case {
 func main() {
 	dir := flag.String("C", ".", "folder of package pcaps: README.md and cases/ are written there")
 	flag.Parse()
-	if err := generate(*dir); err != nil {
+	if err := generate(*dir, allCases()); err != nil {
 		fmt.Fprintln(os.Stderr, "gen:", err)
 		os.Exit(1)
 	}
-}
-
-func generate(dir string) error {
-	cases := allCases()
-	if err := writeCases(filepath.Join(dir, "cases"), cases); err != nil {
-		return err
-	}
-	path := filepath.Join(dir, "README.md")
-	old, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	text, err := withIndex(string(old), cases)
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	return os.WriteFile(path, []byte(text), 0o644)
 }

@@ -70,7 +70,7 @@ func (c *Case) counters() map[string]int {
 // pcap is a capture file in the classic format, little-endian, of link type Ethernet.
 // Frame n has the timestamp n microseconds.
 func pcap(frames [][]byte) []byte {
-	const snapLen, linkEthernet = 65535, 1
+	const snapLen, linkEthernet = 65535 + 18, 1
 	b := binary.LittleEndian.AppendUint32(nil, 0xa1b2c3d4)
 	b = binary.LittleEndian.AppendUint16(b, 2) // version 2.4
 	b = binary.LittleEndian.AppendUint16(b, 4)
@@ -86,28 +86,49 @@ func pcap(frames [][]byte) []byte {
 	return b
 }
 
-// writeCases makes dir hold exactly these cases. What is there and belongs to none of
-// them is removed.
-func writeCases(dir string, cases []*Case) error {
-	if err := os.RemoveAll(dir); err != nil {
+// generate writes everything into the folder of package pcaps: cases/ then holds these
+// cases and nothing else, and the README their index.
+func generate(dir string, cases []*Case) error {
+	files, err := allFiles(dir, cases)
+	if err != nil {
 		return err
 	}
-	for _, c := range cases {
-		files, err := c.files()
-		if err != nil {
+	if err := os.RemoveAll(filepath.Join(dir, "cases")); err != nil {
+		return err
+	}
+	for _, path := range slices.Sorted(maps.Keys(files)) {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return err
 		}
-		folder := filepath.Join(dir, c.Name)
-		if err := os.MkdirAll(folder, 0o755); err != nil {
+		if err := os.WriteFile(path, files[path], 0o644); err != nil {
 			return err
-		}
-		for _, name := range slices.Sorted(maps.Keys(files)) {
-			if err := os.WriteFile(filepath.Join(folder, name), files[name], 0o644); err != nil {
-				return err
-			}
 		}
 	}
 	return nil
+}
+
+// allFiles is everything that generate writes, by path.
+func allFiles(dir string, cases []*Case) (map[string][]byte, error) {
+	readme := filepath.Join(dir, "README.md")
+	old, err := os.ReadFile(readme)
+	if err != nil {
+		return nil, err
+	}
+	text, err := withIndex(string(old), cases)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", readme, err)
+	}
+	all := map[string][]byte{readme: []byte(text)}
+	for _, c := range cases {
+		files, err := c.files()
+		if err != nil {
+			return nil, err
+		}
+		for name, b := range files {
+			all[filepath.Join(dir, "cases", c.Name, name)] = b
+		}
+	}
+	return all, nil
 }
 
 // The index stands between these lines of the README.
