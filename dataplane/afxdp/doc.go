@@ -42,7 +42,7 @@
 // package's own maps). Its ring calls stay off the packet path: they have no memory
 // barriers, search free frames one by one, give frames back that are still to be sent, and
 // panic when the link goes down. So the rings are mapped a second time from FD, and
-// rings.go moves descriptors. Three more of its habits are met in socket.go:
+// rings.go moves descriptors. Four more of its habits are met in socket.go:
 //
 //   - Bind flags are a package variable. One mutex covers every NewSocket.
 //   - It never unmaps its rings, and a mapped ring keeps the queue bound. Its mappings
@@ -50,6 +50,8 @@
 //     it fails.
 //   - Its errors hold the errno only as text. It is read back from the text, so that a
 //     caller can tell a queue in use from a missing privilege.
+//   - Its sockets survive an exec, and would keep a queue bound in a child. They are marked
+//     close-on-exec while no fork can happen.
 //
 // It can't use huge pages that the kernel does not give by itself
 // (/sys/kernel/mm/transparent_hugepage/enabled = always), nor share one UMEM
