@@ -121,8 +121,8 @@ func TestTTL(t *testing.T) {
 			assert.Equal(t, dataplane.ReasonHopLimitExpired, r.drop(in6), "hop limit %d", ttl)
 			continue
 		}
-		for ident := range 40 { // so that the checksum takes values of all kinds
-			in := patch4(in4, 18, byte(ident*7), byte(ttl+ident))
+		for ident := range 8 { // so that the checksum takes values of all kinds
+			in := patch4(in4, 18, byte(ident*37), byte(ttl+ident))
 			require.Equal(t, patch4(in, 22, byte(ttl-1))[14:], inner(t, r.forward(in)), "TTL %d", ttl)
 		}
 		require.Equal(t, patch(in6, 14+7, byte(ttl-1))[14:], inner(t, r.forward(in6)), "hop limit %d", ttl)

@@ -71,6 +71,10 @@ type Burst struct {
 	_ [56]byte // a burst is whole cache lines, so that in an array each is aligned as the first
 }
 
+// newBursts makes n bursts on cache lines. So large a piece of memory, at least 32 KiB,
+// starts a page; in front of a smaller one the allocator puts 8 bytes of its own.
+func newBursts(n int) []Burst { return make([]Burst, max(n, 8))[:n] }
+
 // Attach makes f the frame of n bytes that starts off bytes into buf, received by
 // no port yet and decided by nobody. It sets every field: nothing of the frame
 // that f was before is left. It panics unless 0 <= off <= off+n <= len(buf).

@@ -10,6 +10,13 @@ import (
 
 func TestFrameIsACacheLine(t *testing.T) {
 	assert.EqualValues(t, 64, unsafe.Sizeof(Frame{}))
+	for n := range 20 {
+		bursts := newBursts(n)
+		require.Len(t, bursts, n)
+		for i := range bursts {
+			assert.Zero(t, uintptr(unsafe.Pointer(&bursts[i].F[0]))%64, "burst %d of %d", i, n)
+		}
+	}
 }
 
 // attach makes a frame of 10 bytes, 0 to 9, with headroom 20 and tailroom 5.

@@ -61,7 +61,7 @@ func affinity(call uintptr, m *cpuMask) (uintptr, uintptr, syscall.Errno) {
 // is its default. It cannot fail.
 func setTimerSlack(d time.Duration) {
 	const prSetTimerSlack = 29
-	syscall.RawSyscall(syscall.SYS_PRCTL, prSetTimerSlack, uintptr(d), 0)
+	_, _, _ = syscall.RawSyscall(syscall.SYS_PRCTL, prSetTimerSlack, uintptr(d), 0)
 }
 
 // sleep blocks the thread: the runtime's own timers are too coarse for microseconds.

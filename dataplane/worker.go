@@ -72,8 +72,7 @@ func NewWorker(c WorkerConfig) (*Worker, error) {
 	w := &Worker{name: c.Name, cpu: c.CPU, pacer: newPacer(c.Idle, c.Ports)}
 	w.tally.ports = make([]PortCounters, len(c.Ports))
 	w.shared.ports = make([]portCells, len(c.Ports))
-	// So much memory starts a page, hence a cache line; less would start 8 bytes off.
-	bursts := make([]Burst, max(len(c.Ports), 8))
+	bursts := newBursts(len(c.Ports))
 	var infos []PortInfo
 	for i, port := range c.Ports {
 		info := port.Info()

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"os"
+	"regexp"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -279,7 +282,7 @@ func TestWorkerEnds(t *testing.T) {
 }
 
 func TestWorkerPinned(t *testing.T) {
-	cpu := runtime.NumCPU() - 1
+	cpu := allowedCPU(t)
 	s := newShop(t, func(c *dataplane.WorkerConfig) { c.CPU = cpu })
 	s.start()
 	s.north.Inject(udp7)
@@ -294,6 +297,17 @@ func TestWorkerPinned(t *testing.T) {
 		assert.True(t, strings.HasPrefix(err.Error(), "dataplane: w0: "), err.Error())
 		assert.ErrorContains(t, err, "CPU ")
 	}
+}
+
+// allowedCPU is the last CPU that the process may use.
+func allowedCPU(t *testing.T) int {
+	status, err := os.ReadFile("/proc/self/status")
+	require.NoError(t, err)
+	last := regexp.MustCompile(`Cpus_allowed_list:.*?(\d+)\n`).FindSubmatch(status)
+	require.NotNil(t, last)
+	cpu, err := strconv.Atoi(string(last[1]))
+	require.NoError(t, err)
+	return cpu
 }
 
 func TestNewWorkerRefuses(t *testing.T) {
