@@ -17,7 +17,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
 	"github.com/eipgw/eipgw/bgpd"
@@ -31,8 +30,6 @@ import (
 	"github.com/eipgw/eipgw/dataplane/memport"
 	"github.com/eipgw/eipgw/dataplane/underlay"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // memDevice is an interface in memory.
 type memDevice struct {
