@@ -7,6 +7,7 @@
 //	case_test.go     reads the cases
 //	replay_test.go   runs every case through the forwarder in this process
 //	wire_test.go     runs every case through AF_XDP over veth pairs, as root
+//	rig_test.go      the veth pairs, sockets and tables for that
 //	compare_test.go  what is equal and what is not
 //	diff_test.go     mismatches for people: the layers that differ, and hex
 //

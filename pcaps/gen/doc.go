@@ -21,7 +21,7 @@
 //
 //	{"ttl-1", "TTL 1 expires here", "RFC 1812 section 5.3.1", func(c *Case) {
 //		c.bind(eip4, tunnel4)
-//		c.drop(c.frame(udp(client4, eip4).ttl(1)), "ttl_expired")
+//		c.drop(c.frame(udp(to4).ttl(1)), "ttl_expired")
 //	}}
 //
 // Output is the same bytes in every run: pcap timestamps count frames from zero.
