@@ -101,6 +101,37 @@ func TestBindForwardExplainUnbind(t *testing.T) {
 	assert.Contains(t, out, "received 3 = sent 1 + dropped 2: adds up")
 }
 
+// What `why` says of a flow is what workers do with it, for many flows of a group.
+func TestWhyKnowsTheWayOfAFlow(t *testing.T) {
+	w := newWorld(t, worldConfig)
+	code, _, errs := w.cli("bind", "203.0.113.7", "--vtep", "10.0.2.11", "--vtep", "10.0.2.12", "--vni", "5001")
+	require.Equal(t, exitOK, code, errs)
+	w.network.way(vtep, fibtest.Adjacency(portID(0), local, 1), fibtest.Adjacency(portID(1), local, 2))
+	w.network.way(vtep2, fibtest.Adjacency(portID(1), local, 3))
+	w.eventually("all tunnels have a way", func() bool { return w.g.binding(netip.PrefixFrom(eip, 32)).State == stateForwarding })
+	taken := map[string]int{}
+	for port := range uint16(64) {
+		f := frame(eip)
+		f[34], f[35] = byte(port>>8), byte(port)
+		w.devices[0].port(0).Inject(f)
+		var sent [][]byte
+		w.eventually("the frame leaves", func() bool {
+			sent = append(sent, append(w.devices[0].port(0).Collect(), w.devices[1].port(0).Collect()...)...)
+			return len(sent) == 1
+		})
+		p, err := encap.Parse(sent[0])
+		require.NoError(t, err)
+		why := w.g.Why(eip, &admin.Flow{From: netip.MustParseAddr("198.51.100.2"), FromPort: port, ToPort: 0x2000, Protocol: 17})
+		require.NotNil(t, why.Choice)
+		tunnel := why.Tunnels[why.Choice.Tunnel]
+		assert.Equal(t, p.Dst, tunnel.Tunnel.VTEP)
+		assert.Equal(t, p.OuterDst.String(), tunnel.Ways[why.Choice.Way].DstMAC)
+		assert.Equal(t, p.SrcPort, why.Choice.SourcePort)
+		taken[p.Dst.String()+" "+p.OuterDst.String()]++
+	}
+	assert.Len(t, taken, 3, "some way was never taken: %v", taken)
+}
+
 func (w *world) drops(reason string) uint64 {
 	for _, d := range w.g.Counters().Drops {
 		if d.Reason == reason {

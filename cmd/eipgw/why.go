@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"net/netip"
@@ -21,7 +22,7 @@ const (
 
 // Why implements admin.Gateway. What the table does is asked of the table; the RIB
 // says how it came to that.
-func (g *gateway) Why(addr netip.Addr) admin.Why {
+func (g *gateway) Why(addr netip.Addr, flow *admin.Flow) admin.Why {
 	e := g.rib.Why(addr)
 	w := admin.Why{Address: addr, Refusals: refusalViews(e.Refusals)}
 	if e.Segment != nil {
@@ -39,7 +40,32 @@ func (g *gateway) Why(addr netip.Addr) admin.Why {
 		w.Tunnels = append(w.Tunnels, g.whyTunnel(&t))
 	}
 	w.Verdict, w.Summary = judge(&e, &table, bound)
+	if flow != nil {
+		w.Choice = choose(addr, *flow, &table)
+	}
 	return w
+}
+
+// choose computes which tunnel and way a flow takes, as workers do; nil where there is
+// none to take.
+func choose(to netip.Addr, f admin.Flow, table *fib.Explanation) *admin.Choice {
+	var hash uint32
+	ports := uint32(f.FromPort)<<16 | uint32(f.ToPort)
+	if to.Is4() {
+		src, dst := f.From.As4(), to.As4()
+		hash = dataplane.FlowHash4(dataplane.Flow4{
+			Src: binary.BigEndian.Uint32(src[:]), Dst: binary.BigEndian.Uint32(dst[:]), Ports: ports, Protocol: f.Protocol,
+		})
+	} else {
+		hash = dataplane.FlowHash6(dataplane.Flow6{
+			Src: fib.Addr6From(f.From), Dst: fib.Addr6From(to), Ports: ports, Protocol: f.Protocol,
+		})
+	}
+	tunnel, way, ok := table.Choose(hash)
+	if !ok {
+		return nil
+	}
+	return &admin.Choice{Hash: fmt.Sprintf("0x%08x", hash), SourcePort: uint16(0xc000 | hash&0x3fff), Tunnel: tunnel, Way: way}
 }
 
 // judge says in a word and a sentence what happens.

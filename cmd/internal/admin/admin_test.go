@@ -78,8 +78,12 @@ func TestEverythingArrivesAsItWasSent(t *testing.T) {
 	underlay, err := c.Underlay(ctx)
 	same(g.Underlay(), underlay, err)
 	a := netip.MustParseAddr("203.0.113.7")
-	why, err := c.Why(ctx, a)
-	same(g.Why(a), why, err)
+	why, err := c.Why(ctx, a, nil)
+	same(g.Why(a, nil), why, err)
+	flow := admin.Flow{From: netip.MustParseAddr("198.51.100.1"), FromPort: 40000, ToPort: 443, Protocol: 6}
+	why, err = c.Why(ctx, a, &flow)
+	same(g.Why(a, &flow), why, err)
+	assert.Equal(t, []any{flow, flow}, g.Changes())
 }
 
 func TestChangesArriveAsTheyWereSent(t *testing.T) {
@@ -178,6 +182,8 @@ func TestErrorsSayWhatWasExpected(t *testing.T) {
 		{"GET", "/v1/nothing", "", 404, `{"error":"GET /v1/nothing: not there: the API has no such path"}`},
 		{"GET", "/v1/why", "", 400, `{"error":"address: \"\": expected an IP address such as 203.0.113.7 or 2001:db8::7"}`},
 		{"GET", "/v1/why?address=fe80::1%25eth0", "", 400, `{"error":"address: \"fe80::1%eth0\": expected an IP address such as 203.0.113.7 or 2001:db8::7"}`},
+		{"GET", "/v1/why?address=203.0.113.7&from=fd00::1", "", 400, `{"error":"from: fd00::1: expected an address of the family of 203.0.113.7"}`},
+		{"GET", "/v1/why?address=203.0.113.7&from=10.0.0.1&protocol=256", "", 400, `{"error":"protocol: \"256\": expected 0 to 255"}`},
 		{"GET", "/v1/bindings?limit=0", "", 400, `{"error":"limit: \"0\": expected 1 to 10000"}`},
 		{"GET", "/v1/bindings?from=10.0.0.1/24", "", 400, `{"error":"from: \"10.0.0.1/24\" has bits set outside its mask: expected 10.0.0.0/24"}`},
 		{"GET", "/v1/bindings?under=x", "", 400, `{"error":"under: \"x\": expected a prefix such as 203.0.113.7/32 or 2001:db8::/64"}`},

@@ -139,9 +139,16 @@ func (c *Client) Underlay(ctx context.Context) ([]VTEP, error) {
 	return get[[]VTEP](ctx, c, "/v1/underlay")
 }
 
-// Why explains what happens to frames for addr.
-func (c *Client) Why(ctx context.Context, addr netip.Addr) (Why, error) {
-	return get[Why](ctx, c, "/v1/why?address="+url.QueryEscape(addr.String()))
+// Why explains what happens to frames for addr; flow may be nil.
+func (c *Client) Why(ctx context.Context, addr netip.Addr, flow *Flow) (Why, error) {
+	v := url.Values{"address": {addr.String()}}
+	if flow != nil {
+		v.Set("from", flow.From.String())
+		v.Set("from_port", strconv.Itoa(int(flow.FromPort)))
+		v.Set("to_port", strconv.Itoa(int(flow.ToPort)))
+		v.Set("protocol", strconv.Itoa(int(flow.Protocol)))
+	}
+	return get[Why](ctx, c, "/v1/why?"+v.Encode())
 }
 
 // Bindings is one page.

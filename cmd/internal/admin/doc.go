@@ -13,7 +13,8 @@
 //	GET    /v1/sources                         []Source
 //	GET    /v1/refusals                        []Refusal
 //	GET    /v1/underlay                        []VTEP
-//	GET    /v1/why?address=                    Why
+//	GET    /v1/why?address=                    Why; and for one flow, which way it takes:
+//	           &from=&from_port=&to_port=&protocol=
 //	POST   /v1/segments                        SegmentChange → Plan
 //	PUT    /v1/bindings                        Bind → Bound
 //	DELETE /v1/bindings?prefix=                → Bound

@@ -18,7 +18,9 @@ type Gateway interface {
 	Sources() []Source
 	Refusals() []Refusal
 	Underlay() []VTEP
-	Why(addr netip.Addr) Why
+
+	// Why explains an address; flow may be nil.
+	Why(addr netip.Addr, flow *Flow) Why
 
 	// Metrics is one consistent look at all that Prometheus reads.
 	Metrics() Metrics

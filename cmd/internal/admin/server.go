@@ -197,11 +197,39 @@ func bindingQuery(r *http.Request) (q BindingQuery, err error) {
 }
 
 func (a api) why(r *http.Request) (any, error) {
-	addr, err := ParseAddr(r.URL.Query().Get("address"))
+	v := r.URL.Query()
+	addr, err := ParseAddr(v.Get("address"))
 	if err != nil {
 		return nil, invalid("address: %v", err)
 	}
-	return a.g.Why(addr), nil
+	if v.Get("from") == "" {
+		return a.g.Why(addr, nil), nil
+	}
+	var f Flow
+	if f.From, err = ParseAddr(v.Get("from")); err != nil {
+		return nil, invalid("from: %v", err)
+	}
+	if f.From.Is4() != addr.Is4() {
+		return nil, invalid("from: %s: expected an address of the family of %s", f.From, addr)
+	}
+	for key, set := range map[string]func(uint64){
+		"from_port": func(n uint64) { f.FromPort = uint16(n) },
+		"to_port":   func(n uint64) { f.ToPort = uint16(n) },
+		"protocol":  func(n uint64) { f.Protocol = uint8(n) },
+	} {
+		bits := 16
+		if key == "protocol" {
+			bits = 8
+		}
+		if s := v.Get(key); s != "" {
+			n, err := strconv.ParseUint(s, 10, bits)
+			if err != nil {
+				return nil, invalid("%s: %q: expected 0 to %d", key, s, 1<<bits-1)
+			}
+			set(n)
+		}
+	}
+	return a.g.Why(addr, &f), nil
 }
 
 func (a api) segments(r *http.Request) (any, error) {

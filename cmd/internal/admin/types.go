@@ -282,7 +282,26 @@ type Why struct {
 	Segment  *Segment   `json:"segment,omitempty"`
 	Prefixes []WhyEIP   `json:"prefixes,omitempty"` // that cover the address, longest first
 	Tunnels  []WhyWay   `json:"tunnels,omitempty"`  // of the one in force
+	Choice   *Choice    `json:"choice,omitempty"`   // of the flow that was asked for
 	Refusals []Refusal  `json:"refusals,omitempty"` // of prefixes that cover the address
+}
+
+// Flow is what tells flows to one address apart. Ports are 0 where there are none: in
+// fragments, and but for TCP, UDP, SCTP and UDP-Lite.
+type Flow struct {
+	From     netip.Addr
+	FromPort uint16
+	ToPort   uint16
+	Protocol uint8
+}
+
+// Choice is which of the tunnels, and which of its ways, a flow takes: the same on
+// every gateway.
+type Choice struct {
+	Hash       string `json:"hash"`        // hexadecimal
+	SourcePort uint16 `json:"source_port"` // of the outer UDP header
+	Tunnel     int    `json:"tunnel"`      // index into Why.Tunnels
+	Way        int    `json:"way"`         // index into its ways
 }
 
 // WhyEIP is a bound prefix and who claims it.

@@ -225,15 +225,20 @@ var (
 )
 
 // Why implements admin.Gateway: 203.0.113.7 is forwarded, all else is refused.
-func (g *Gateway) Why(a netip.Addr) admin.Why {
+func (g *Gateway) Why(a netip.Addr, flow *admin.Flow) admin.Why {
 	segment := g.Segments()[0]
 	if a != addr("203.0.113.7") {
 		return admin.Why{
 			Address: a, Verdict: "dropped", Summary: "no claim on it was accepted; counted as no_binding", Segment: &segment, Refusals: refusals,
 		}
 	}
+	var choice *admin.Choice
+	if flow != nil {
+		g.note(*flow)
+		choice = &admin.Choice{Hash: "0xbf39b835", SourcePort: 0xf835, Way: 1}
+	}
 	return admin.Why{
-		Address: a, Verdict: "forwarded", Summary: "203.0.113.7/32 is bound, 1 of 1 tunnel resolved", Segment: &segment,
+		Address: a, Verdict: "forwarded", Choice: choice, Summary: "203.0.113.7/32 is bound, 1 of 1 tunnel resolved", Segment: &segment,
 		Prefixes: []admin.WhyEIP{{
 			Prefix: prefix("203.0.113.7/32"), InForce: true,
 			Candidates: []admin.Candidate{
