@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/eipgw/eipgw/dataplane/fib"
+	"github.com/eipgw/eipgw/dataplane/fib/fibtest"
 	"github.com/eipgw/eipgw/encap"
 )
 
@@ -52,7 +53,7 @@ func running(tb testing.TB, p Programmer) *RIB {
 	return r
 }
 
-// say hands paths over in updates of n, as a session does.
+// sayAll hands paths over in updates of n, as a session does.
 func sayAll(r *RIB, paths []Path, n int) {
 	for len(paths) > 0 {
 		k := min(n, len(paths))
@@ -64,13 +65,27 @@ func sayAll(r *RIB, paths []Path, n int) {
 // BenchmarkLoad is 1M prefixes said by one source, from the first Update until the
 // last is handed to the Programmer; bytes/path is what the RIB keeps then.
 func BenchmarkLoad(b *testing.B) {
+	load(b, func() Programmer { return &sink{} })
+}
+
+// BenchmarkLoadTable is the same into the real forwarding table.
+func BenchmarkLoadTable(b *testing.B) {
+	load(b, func() Programmer {
+		t, err := fib.NewTable(fib.TableOptions{})
+		require.NoError(b, err)
+		b.Cleanup(func() { require.NoError(b, t.Close()) })
+		return fib.NewCompiler(t, &fibtest.Resolver{})
+	})
+}
+
+func load(b *testing.B, programmer func() Programmer) {
 	const n = 1_000_000
 	paths := million(n, 1000, 0)
 	for b.Loop() {
 		var before, after runtime.MemStats
 		runtime.GC()
 		runtime.ReadMemStats(&before)
-		r := running(b, &sink{})
+		r := running(b, programmer())
 		begin := time.Now()
 		sayAll(r, paths, 100)
 		require.NoError(b, r.Flush(context.Background()))

@@ -43,16 +43,18 @@ type RIB struct {
 	judging  judging
 	open     bool
 	problems map[prefixKey]string
-	counters Counters // those that the levels below do not give
-	paths    int
+	counters Counters // those that are not counted elsewhere
+
 	// Run's own.
 	dooming []*source          // with paths that are void
 	room    []*source          // with room below MaxPrefixes again
 	freed   []uint32           // references to attrs that the batch has let go
 	firsts  []Refusal          // to be logged when the batch is done
 	retry   map[prefixKey]bool // what the Programmer failed to take
-	retryAt time.Time          // zero when nothing is to be tried again
 	batch   batch
+
+	// When to call again what failed; zero when it did not.
+	retryAt, filterAt, announceAt time.Time
 
 	life life
 }

@@ -68,22 +68,17 @@ func (r *RIB) Run(ctx context.Context) error {
 // when to come back if nothing else happens; zero for never.
 func (r *RIB) reconcile(now time.Time) (wake time.Time) {
 	wake = r.serve(now)
-	wake = earlier(wake, r.filter(now))
+	r.filter(now)
 	for {
 		set, changed, at := r.due(now)
 		wake = earlier(wake, at)
 		if !changed {
-			return wake
+			r.announceAt = time.Time{}
 		}
-		if err := r.announce(set); err != nil {
-			r.log.Error("announcing failed, trying again", "segments", len(set), "after", retryAfter, "err", err)
-			return earlier(wake, now.Add(retryAfter))
+		if !changed || !r.announce(set, now) {
+			return earlier(wake, earlier(r.filterAt, r.announceAt))
 		}
 		now = time.Now()
-		r.mu.Lock()
-		r.segments.announced(set, now)
-		r.sent = set
-		r.mu.Unlock()
 		wake = earlier(wake, r.serve(now)) // what was withdrawn lingers from now on
 	}
 }
@@ -106,27 +101,39 @@ func (r *RIB) serve(now time.Time) (wake time.Time) {
 
 // filter tells the ports what to redirect, once everything inside is programmed,
 // or everything outside is not any more.
-func (r *RIB) filter(now time.Time) (wake time.Time) {
+func (r *RIB) filter(now time.Time) {
 	r.mu.RLock()
 	due := !r.judging.active && r.retryAt.IsZero() && !slices.Equal(r.served, r.filtered)
 	served := r.served
 	r.mu.RUnlock()
 	if !due {
-		return time.Time{}
+		r.filterAt = time.Time{}
+		return
+	}
+	if now.Before(r.filterAt) {
+		return
 	}
 	var err error
 	if r.cfg.Filter != nil {
 		err = r.cfg.Filter.SetSegments(slices.Clone(served))
 	}
+	r.filterAt = r.again(err, "filter", len(served), now)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err != nil {
 		r.counters.FilterErrors++
-		r.log.Error("filter failed, trying again", "segments", len(served), "after", retryAfter, "err", err)
-		return now.Add(retryAfter)
+		return
 	}
 	r.filtered = served
-	return time.Time{}
+}
+
+// again logs what failed and says when to call it again; zero when it did not fail.
+func (r *RIB) again(err error, what string, segments int, now time.Time) time.Time {
+	if err == nil {
+		return time.Time{}
+	}
+	r.log.Error(what+" failed, trying again", "segments", segments, "after", retryAfter, "err", err)
+	return now.Add(retryAfter)
 }
 
 // due returns the set to be announced and whether it differs from what was sent.
@@ -165,21 +172,27 @@ func (r *RIB) ready(p netip.Prefix) bool {
 	return found
 }
 
-// announce hands the set over.
-func (r *RIB) announce(set []Segment) error {
+// announce hands the set over, and says whether the speaker has taken it.
+func (r *RIB) announce(set []Segment, now time.Time) bool {
+	if now.Before(r.announceAt) {
+		return false
+	}
 	var err error
 	if r.cfg.Announcer != nil {
 		err = r.cfg.Announcer.Announce(slices.Clone(set))
 	}
+	r.announceAt = r.again(err, "announcing", len(set), now)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err != nil {
 		r.counters.AnnounceErrors++
-		return err
+		return false
 	}
 	r.counters.Announces++
+	r.segments.announced(set, time.Now())
+	r.sent = set
 	r.log.Info("announced", "segments", len(set))
-	return nil
+	return true
 }
 
 // Stop withdraws every segment, waits for Linger, takes every binding out, and
