@@ -53,7 +53,7 @@ ci: check-generated lint test ## what .ci/run runs: a skip is a failure
 
 .PHONY: lint
 lint: $(LINT) ## gofmt, vet, staticcheck and the import rules
-	$(LINT) run ./...
+	$(LINT) run --allow-parallel-runners ./...
 
 $(LINT):
 	.ci/packages build

@@ -84,6 +84,7 @@ func prefixes(ss ...string) []netip.Prefix {
 }
 
 func newWorld(t *testing.T, conds ...lab.Cond) *world {
+	t.Parallel() // mostly waiting for sessions to come up
 	l := lab.T(t, append([]lab.Cond{lab.Tool("go")}, conds...)...)
 	exe, err := binary()
 	require.NoError(t, err)
