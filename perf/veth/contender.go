@@ -1,0 +1,36 @@
+package main
+
+import (
+	"context"
+)
+
+// contender is a program that takes frames from p0 and sends them out of p0 or p1.
+type contender interface {
+	name() string
+	what() string    // for the report: what it does with a frame, and how it is run
+	tunnels() bool   // whether it encapsulates; else it sends frames as large as they came
+	reference() bool // whether others are compared with it
+	hugePages() int  // MiB that it needs
+	missing() error  // what is not there that it needs
+	start(context.Context, *topology) (process, error)
+}
+
+// process is a contender that runs. It may need a moment still before it forwards.
+type process interface {
+	pid() int
+	notes() []string // what is worth knowing of its own counters
+	stop() error
+}
+
+// contenders are all there are, in the order of their turns.
+func contenders(s settings) []contender {
+	return []contender{
+		&eipgw{settings: s, label: "eipgw"},
+		&testpmd{settings: s, label: "testpmd"},
+		&eipgw{settings: s, label: "eipgw-busy-poll", busyPoll: busyPollBudget},
+		&testpmd{settings: s, label: "testpmd-busy-poll", busyPoll: busyPollBudget},
+	}
+}
+
+// busyPollBudget is testpmd's default.
+const busyPollBudget = 64

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/eipgw/eipgw/perf/lab"
+	"github.com/eipgw/eipgw/perf/peers"
+)
+
+// eipgw is the real daemon with bindings from a file.
+type eipgw struct {
+	settings
+	label    string
+	busyPoll int
+}
+
+const tunnelsInUse = 16 // VTEPs, with a VNI each, that the EIPs are spread over
+
+const pprofAddr = "127.0.0.1:9179"
+
+func (e *eipgw) name() string    { return e.label }
+func (e *eipgw) tunnels() bool   { return true }
+func (e *eipgw) reference() bool { return false }
+func (e *eipgw) hugePages() int  { return 0 }
+
+func (e *eipgw) what() string {
+	s := fmt.Sprintf("eipgw run, one worker on CPU %d: looks up, encapsulates in Geneve, sends to one of %d VTEPs", workerCPU, tunnelsInUse)
+	if e.busyPoll > 0 {
+		s += fmt.Sprintf("; busy-poll: %d", e.busyPoll)
+	}
+	return s
+}
+
+func (e *eipgw) missing() error {
+	if _, err := os.Stat(e.Exe); err != nil {
+		return fmt.Errorf("there is no %s: run make build", e.Exe)
+	}
+	return nil
+}
+
+// eipgwProcess remembers the command that peers.StartGateway makes.
+type eipgwProcess struct {
+	*peers.Gateway
+	ns  *lab.NS
+	cmd *exec.Cmd
+	dir string
+}
+
+// Command implements peers.Namespace.
+func (p *eipgwProcess) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
+	p.cmd = p.ns.Command(ctx, name, args...)
+	return p.cmd
+}
+
+func (e *eipgw) start(ctx context.Context, t *topology) (_ process, err error) {
+	p := &eipgwProcess{ns: t.gateway}
+	if p.dir, err = os.MkdirTemp("", "eipgw-bench-"); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.RemoveAll(p.dir))
+		}
+	}()
+	bindings := filepath.Join(p.dir, "bindings.yaml")
+	if err := writeBindings(bindings, e.EIPs); err != nil {
+		return nil, err
+	}
+	exe, err := filepath.Abs(e.Exe)
+	if err != nil {
+		return nil, err
+	}
+	p.Gateway, err = peers.StartGateway(ctx, p, peers.GatewayConfig{Exe: exe, Dir: p.dir, YAML: e.config(t, bindings)})
+	return p, err
+}
+
+func (e *eipgw) config(t *topology, bindings string) string {
+	ports := ""
+	more := fmt.Sprintf("busy-poll: %d", e.busyPoll)
+	if e.Port != "" {
+		more += ", " + e.Port
+	}
+	for i := range t.arms {
+		ports += fmt.Sprintf("  - {name: %s, %s}\n", portNames[i], more)
+	}
+	return fmt.Sprintf(`
+gateway: {asn: 64512, router-id: %s, service-addresses: [%[1]s], listen: ["127.0.0.1:179"]}
+segments: [{prefix: %s}]
+ports:
+%sworkers: {cpus: [%d]}
+bindings: {file: %s}
+metrics: {listen: %s, pprof: true}
+stop: {linger: 1ms}
+`, service, segment, ports, workerCPU, bindings, pprofAddr)
+}
+
+// writeBindings binds every EIP to one of the VTEPs, one /32 each.
+func writeBindings(file string, n int) error {
+	f, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	w := bufio.NewWriter(f)
+	fmt.Fprintln(w, "bindings:")
+	for i, eip := 0, firstEIP; i < n; i, eip = i+1, eip.Next() {
+		fmt.Fprintf(w, "  - {prefix: %s, tunnels: [{vtep: %s, vni: %d}]}\n", eip, vtep(i%tunnelsInUse), 5000+i%tunnelsInUse)
+	}
+	return errors.Join(w.Flush(), f.Close())
+}
+
+func vtep(i int) netip.Addr {
+	b := vteps.Addr().As4()
+	b[3] = byte(1 + i)
+	return netip.AddrFrom4(b)
+}
+
+func (p *eipgwProcess) pid() int { return p.cmd.Process.Pid }
+
+// notes are the drops that the gateway itself counted.
+func (p *eipgwProcess) notes() []string {
+	c, err := p.Counters(context.Background())
+	if err != nil {
+		return []string{err.Error()}
+	}
+	var notes []string
+	for _, d := range c.Drops {
+		if d.Packets > 0 {
+			notes = append(notes, fmt.Sprintf("%s %d of %d", d.Reason, d.Packets, c.Received.Packets))
+		}
+	}
+	return notes
+}
+
+func (p *eipgwProcess) stop() error {
+	return errors.Join(p.Stop(10*time.Second), os.RemoveAll(p.dir))
+}
+
+// profile takes a CPU profile of a running gateway.
+func (p *eipgwProcess) profile(ctx context.Context, d time.Duration, file string) error {
+	url := fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", pprofAddr, max(1, int(d.Seconds())))
+	return p.ns.Do(func() error { return download(ctx, url, file) })
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/eipgw/eipgw/perf/lab"
+)
+
+// settings are what the command line says; they go into the results.
+type settings struct {
+	Rounds   int           `json:"rounds"`
+	Warm     time.Duration `json:"warm-up"`
+	Time     time.Duration `json:"time"`
+	EIPs     int           `json:"eips"`
+	Size     int           `json:"frame-size"` // with FCS
+	Arms     int           `json:"arms"`
+	Rate     float64       `json:"rate"` // frames a second that are offered; 0: as many as possible
+	Retries  int           `json:"retries"`
+	Steal    float64       `json:"largest-steal"`
+	Waiting  float64       `json:"largest-wait"`
+	Exe      string        `json:"-"`
+	Out      string        `json:"-"`
+	Profile  string        `json:"-"`
+	During   string        `json:"-"`
+	Port     string        `json:"eipgw-port,omitempty"`
+	TestPMD  string        `json:"testpmd-args,omitempty"`
+	selected string
+}
+
+func parse(args []string) (settings, error) {
+	var s settings
+	f := flag.NewFlagSet("veth", flag.ContinueOnError)
+	f.IntVar(&s.Rounds, "rounds", 5, "measurements of each contender")
+	f.DurationVar(&s.Warm, "warm", time.Second, "how long traffic runs before it is counted")
+	f.DurationVar(&s.Time, "time", 3*time.Second, "how long it is counted")
+	f.IntVar(&s.EIPs, "eips", 256, "destinations, and bindings of eipgw")
+	f.IntVar(&s.Size, "size", 64, "bytes of a frame, its FCS of 4 bytes included")
+	f.IntVar(&s.Arms, "arms", 1, "1: frames leave by the interface that they came in by; 2: by another")
+	f.Float64Var(&s.Rate, "rate", 0, "frames a second that are offered; 0: as many as the generator can")
+	f.IntVar(&s.Retries, "retries", 5, "how many times a disturbed measurement is repeated")
+	f.Float64Var(&s.Steal, "steal", 0.01, "share of a CPU that the hypervisor may take before a measurement counts as disturbed")
+	f.Float64Var(&s.Waiting, "waiting", 0.02, "share of the time that worker or generator may wait for their CPUs before it does")
+	f.StringVar(&s.Exe, "eipgw", "bin/eipgw", "the eipgw binary")
+	f.StringVar(&s.Out, "out", "", "write FILE.json and FILE.md")
+	f.StringVar(&s.Profile, "profile", "", "write a CPU profile of eipgw, under load, to this file")
+	f.StringVar(&s.During, "during", "", "a shell command that is run, and waited for, while it is counted, with PID set to the contender's")
+	f.StringVar(&s.Port, "port", "", "more keys of eipgw's ports, such as 'frames: 1024'")
+	f.StringVar(&s.TestPMD, "testpmd", "", "more arguments of testpmd, such as '--burst=64'")
+	f.StringVar(&s.selected, "contenders", "", "which to run, separated by commas; all of them unless given")
+	if err := f.Parse(args); err != nil {
+		return s, err
+	}
+	switch {
+	case f.NArg() > 0:
+		return s, fmt.Errorf("unexpected argument %q", f.Arg(0))
+	case s.Rounds < 1, s.Time <= 0, s.EIPs < 1, s.EIPs > maxEIPs, s.Arms != 1 && s.Arms != 2, s.Rate < 0:
+		return s, fmt.Errorf("expected rounds and time > 0, eips from 1 to %d, arms 1 or 2, rate >= 0", maxEIPs)
+	}
+	return s, nil
+}
+
+func main() {
+	s, err := parse(os.Args[1:])
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	if err == nil {
+		err = lab.Run(context.Background(), func(ctx context.Context, _ *lab.Lab) error { return run(ctx, s) })
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "veth:", err)
+		os.Exit(1)
+	}
+}
+
+// run measures every contender once per round, in turn, and reports.
+func run(ctx context.Context, s settings) error {
+	if err := preconditions(); err != nil {
+		return err
+	}
+	cs, err := choose(contenders(s), s.selected)
+	if err != nil {
+		return err
+	}
+	for _, c := range cs {
+		if err := c.missing(); err != nil {
+			return fmt.Errorf("%s: %w", c.name(), err)
+		}
+	}
+	undo, err := reserveHugePages(cs)
+	if err != nil {
+		return err
+	}
+	defer undo()
+	r := report{Machine: thisMachine(), Command: "go run ./perf/veth " + strings.Join(os.Args[1:], " "), Settings: s}
+	for round := 1; round <= s.Rounds; round++ {
+		for _, c := range cs {
+			t, err := measure(ctx, s, c, round)
+			if err != nil {
+				return fmt.Errorf("%s, round %d: %w", c.name(), round, err)
+			}
+			r.Trials = append(r.Trials, t...)
+			fmt.Fprintln(os.Stderr, t[len(t)-1].line())
+		}
+	}
+	r.summarize(cs)
+	fmt.Print(r.markdown())
+	if s.Out == "" {
+		return nil
+	}
+	return r.write(s.Out)
+}
+
+// measure repeats a trial until nothing disturbs it, or too often.
+func measure(ctx context.Context, s settings, c contender, round int) ([]trial, error) {
+	var all []trial
+	for try := 0; ; try++ {
+		t, err := oneTrial(ctx, s, c)
+		if err != nil {
+			return nil, err
+		}
+		t.Contender, t.Round = c.name(), round
+		all = append(all, t)
+		if t.Disturbed == "" || try == s.Retries {
+			return all, nil
+		}
+		fmt.Fprintln(os.Stderr, t.line(), "- again")
+	}
+}
+
+func choose(all []contender, names string) ([]contender, error) {
+	if names == "" {
+		return all, nil
+	}
+	var chosen []contender
+	for _, n := range strings.Split(names, ",") {
+		found := false
+		for _, c := range all {
+			if c.name() == n {
+				chosen, found = append(chosen, c), true
+			}
+		}
+		if !found {
+			return nil, fmt.Errorf("no contender is called %q", n)
+		}
+	}
+	return chosen, nil
+}

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// cpuTime is what one CPU has done, in ticks of /proc/stat, or a share of an interval.
+type cpuTime struct {
+	User    float64 `json:"user"`
+	System  float64 `json:"system"`
+	SoftIRQ float64 `json:"softirq"` // and interrupts
+	Idle    float64 `json:"idle"`
+	Steal   float64 `json:"steal"`
+}
+
+func (c cpuTime) busy() float64 { return c.User + c.System + c.SoftIRQ }
+
+// since is the shares of the time that has passed since an earlier reading.
+func (c cpuTime) since(e cpuTime) cpuTime {
+	d := cpuTime{c.User - e.User, c.System - e.System, c.SoftIRQ - e.SoftIRQ, c.Idle - e.Idle, c.Steal - e.Steal}
+	all := max(1, d.busy()+d.Idle+d.Steal)
+	return cpuTime{d.User / all, d.System / all, d.SoftIRQ / all, d.Idle / all, d.Steal / all}
+}
+
+// cpuTimes reads the lines of generator and worker in /proc/stat (proc_stat(5)).
+func cpuTimes() (times [2]cpuTime, err error) {
+	text, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return times, err
+	}
+	for i, cpu := range [2]int{generatorCPU, workerCPU} {
+		var name string
+		var user, nice, system, idle, iowait, irq, softirq, steal float64
+		at := bytes.Index(text, fmt.Appendf(nil, "\ncpu%d ", cpu))
+		if at < 0 {
+			return times, fmt.Errorf("there is no CPU %d: two are needed", cpu)
+		}
+		_, err := fmt.Sscan(string(text[at+1:]), &name, &user, &nice, &system, &idle, &iowait, &irq, &softirq, &steal)
+		if err != nil {
+			return times, fmt.Errorf("/proc/stat: %w", err)
+		}
+		times[i] = cpuTime{User: user + nice, System: system, SoftIRQ: irq + softirq, Idle: idle + iowait, Steal: steal}
+	}
+	return times, nil
+}
+
+// threadTime is what a thread has run, and waited to run for want of a CPU.
+type threadTime struct{ ran, waited time.Duration }
+
+func (t threadTime) since(e threadTime) threadTime {
+	return threadTime{t.ran - e.ran, t.waited - e.waited}
+}
+
+// threadTimes reads /proc/PID/task/TID/schedstat of all threads of a process.
+func threadTimes(pid int) (map[int]threadTime, error) {
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+	if err != nil || len(files) == 0 {
+		return nil, fmt.Errorf("process %d is gone, or the kernel has no CONFIG_SCHED_INFO", pid)
+	}
+	times := make(map[int]threadTime, len(files))
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue // a thread that has just ended
+		}
+		tid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+		if err != nil {
+			return nil, err
+		}
+		var t threadTime
+		if _, err := fmt.Sscan(string(text), &t.ran, &t.waited); err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		times[tid] = t
+	}
+	return times, nil
+}
+
+// busiest is the thread that has run most since an earlier reading.
+func busiest(now, earlier map[int]threadTime) threadTime {
+	var most threadTime
+	for tid, t := range now {
+		if d := t.since(earlier[tid]); d.ran > most.ran {
+			most = d
+		}
+	}
+	return most
+}
+
+// machine is what results depend on.
+type machine struct {
+	CPU        string `json:"cpu"`
+	CPUs       int    `json:"cpus"`
+	Hypervisor string `json:"hypervisor,omitempty"`
+	Kernel     string `json:"kernel"`
+}
+
+func thisMachine() machine {
+	text, _ := os.ReadFile("/proc/cpuinfo")
+	field := func(name string) string {
+		m := regexp.MustCompile(`(?m)^` + name + `\s*:\s*(.*)$`).FindSubmatch(text)
+		if m == nil {
+			return "?"
+		}
+		return string(m[1])
+	}
+	m := machine{CPU: fmt.Sprintf("%s (family %s, model %s)", field("model name"), field("cpu family"), field("model"))}
+	m.CPUs = bytes.Count(text, []byte("\nprocessor")) + 1
+	if strings.Contains(field("flags"), "hypervisor") {
+		m.Hypervisor = "virtual machine"
+	}
+	var u unix.Utsname
+	if unix.Uname(&u) == nil {
+		m.Kernel, _, _ = strings.Cut(unix.ByteSliceToString(u.Release[:]), "-")
+	}
+	return m
+}
+
+// preconditions are those that no contender is without.
+func preconditions() error {
+	if os.Geteuid() != 0 {
+		return errors.New("needs root: it makes network namespaces and loads XDP programs")
+	}
+	if _, err := cpuTimes(); err != nil {
+		return err
+	}
+	return nil
+}
+
+const (
+	hugePagesFile = "/proc/sys/vm/nr_hugepages"
+	hugePageMiB   = 2
+)
+
+// reserveHugePages has the kernel set aside what contenders need, unless it has, and
+// returns what gives it back.
+func reserveHugePages(cs []contender) (undo func(), err error) {
+	need := 0
+	for _, c := range cs {
+		need = max(need, c.hugePages()/hugePageMiB)
+	}
+	text, err := os.ReadFile(hugePagesFile)
+	if err != nil {
+		return nil, err
+	}
+	had, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", hugePagesFile, err)
+	}
+	if had >= need {
+		return func() {}, nil
+	}
+	set := func(n int) error { return os.WriteFile(hugePagesFile, []byte(strconv.Itoa(n)), 0) }
+	if err := set(need); err != nil {
+		return nil, err
+	}
+	return func() { _ = set(had) }, nil
+}

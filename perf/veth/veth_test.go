@@ -1,0 +1,149 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/eipgw/eipgw/perf/lab"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// fake is a contender of which only the name and the kind matter.
+type fake struct {
+	contender
+	label string
+	ref   bool
+}
+
+func (f fake) name() string    { return f.label }
+func (f fake) what() string    { return "what " + f.label + " does" }
+func (f fake) reference() bool { return f.ref }
+
+func trialsOf(name string, rates ...float64) (ts []trial) {
+	for i, r := range rates {
+		ts = append(ts, trial{Contender: name, Round: i + 1, Rate: r, Offered: 3e6, Worker: cpuTime{User: 0.25, System: 0.5, Idle: 0.25}})
+	}
+	return ts
+}
+
+func TestSummaryComparesWithTheBestReference(t *testing.T) {
+	var r report
+	r.Trials = append(r.Trials, trialsOf("new", 3e6, 1e6, 2e6)...)
+	r.Trials = append(r.Trials, trialsOf("slow", 0.5e6, 0.5e6, 0.5e6)...)
+	r.Trials = append(r.Trials, trialsOf("fast", 1e6, 1e6, 0.8e6)...)
+	r.summarize([]contender{fake{label: "new"}, fake{label: "slow", ref: true}, fake{label: "fast", ref: true}})
+	require.Len(t, r.Summary, 3)
+	s := r.Summary[0]
+	assert.Equal(t, spread{Median: 2e6, Min: 1e6, Max: 3e6}, s.Rate)
+	assert.Equal(t, "fast", s.Reference)
+	assert.InDelta(t, 2, s.Ratio, 1e-9)
+	assert.InDelta(t, 1, s.Ratios.Min, 1e-9)
+	assert.InDelta(t, 3, s.Ratios.Max, 1e-9)
+	assert.InDelta(t, 0.75*1e9/2e6, s.NsPerFrame, 1e-9)
+	assert.Empty(t, r.Summary[2].Reference, "a reference is compared with nothing")
+	assert.Contains(t, r.markdown(), "| new | 2.000 [1.000, 3.000] | 375 |")
+
+	file := filepath.Join(t.TempDir(), "out")
+	require.NoError(t, r.write(file))
+	for _, end := range []string{".md", ".json"} {
+		text, err := os.ReadFile(file + end)
+		require.NoError(t, err)
+		assert.Contains(t, string(text), "what fast does")
+	}
+}
+
+func TestTheLeastDisturbedTrialOfARoundCounts(t *testing.T) {
+	s := settings{Steal: 0.01, Waiting: 0.02}
+	at := func(round int, rate, steal, wait float64) trial {
+		x := trial{Contender: "a", Round: round, Rate: rate, WorkerWait: wait, Generator: cpuTime{Steal: steal}}
+		x.Disturbed = x.disturber(s)
+		return x
+	}
+	r := report{Trials: []trial{
+		at(1, 1, 0.05, 0), at(1, 2, 0, 0.01),
+		at(2, 3, 0.02, 0), at(2, 4, 0, 0.04),
+		at(3, 5, 0, 0),
+	}}
+	ts, discarded := r.counting("a")
+	assert.Equal(t, []float64{2, 3, 5}, column(ts, rateOf))
+	assert.Equal(t, 2, discarded)
+	assert.Empty(t, ts[0].Disturbed)
+	assert.Equal(t, "2.0 % stolen", ts[1].Disturbed)
+	r.summarize([]contender{fake{label: "a"}})
+	assert.Equal(t, 1, r.Summary[0].Disturbed)
+}
+
+func TestMedian(t *testing.T) {
+	assert.InDelta(t, 2, median([]float64{3, 1, 2}), 0)
+	assert.InDelta(t, 2.5, median([]float64{4, 1, 2, 3}), 0)
+}
+
+func TestShareOfCPU(t *testing.T) {
+	earlier := cpuTime{User: 10, System: 20, SoftIRQ: 30, Idle: 40, Steal: 50}
+	now := cpuTime{User: 12, System: 23, SoftIRQ: 31, Idle: 43, Steal: 51}
+	assert.Equal(t, cpuTime{User: 0.2, System: 0.3, SoftIRQ: 0.1, Idle: 0.3, Steal: 0.1}, now.since(earlier))
+	assert.Zero(t, now.since(now))
+}
+
+func TestBusiestThread(t *testing.T) {
+	earlier := map[int]threadTime{1: {ran: time.Minute}, 2: {ran: time.Second, waited: time.Second}}
+	now := map[int]threadTime{1: {ran: time.Minute}, 2: {ran: 3 * time.Second, waited: 4 * time.Second}, 3: {ran: time.Second}}
+	assert.Equal(t, threadTime{ran: 2 * time.Second, waited: 3 * time.Second}, busiest(now, earlier))
+}
+
+func TestOwnAccounts(t *testing.T) {
+	threads, err := threadTimes(os.Getpid())
+	require.NoError(t, err)
+	assert.Contains(t, threads, os.Getpid())
+	_, err = threadTimes(1 << 30)
+	assert.ErrorContains(t, err, "is gone")
+	m := thisMachine()
+	assert.NotContains(t, m.CPU, "?")
+	assert.Positive(t, m.CPUs)
+	assert.Regexp(t, `^\d+\.\d+`, m.Kernel)
+}
+
+func TestCommandLine(t *testing.T) {
+	s, err := parse([]string{"-rounds", "7", "-arms", "2", "-contenders", "testpmd,eipgw"})
+	require.NoError(t, err)
+	assert.Equal(t, 7, s.Rounds)
+	chosen, err := choose(contenders(s), s.selected)
+	require.NoError(t, err)
+	require.Len(t, chosen, 2)
+	assert.Equal(t, "testpmd", chosen[0].name())
+	all, err := choose(contenders(s), "")
+	require.NoError(t, err)
+	assert.Len(t, all, len(contenders(s)))
+	_, err = choose(all, "nobody")
+	assert.ErrorContains(t, err, `"nobody"`)
+	for _, bad := range [][]string{{"-arms", "3"}, {"-eips", "0"}, {"-rounds", "0"}, {"more"}} {
+		_, err := parse(bad)
+		assert.Error(t, err, "%v", bad)
+	}
+	assert.ErrorContains(t, (&eipgw{settings: settings{Exe: "/no/such/file"}}).missing(), "make build")
+}
+
+// One turn of the real gateway, slow enough for any machine: what it says is
+// plausible, and nothing is left of it.
+func TestOneTurn(t *testing.T) {
+	lab.Need(t, lab.Root, lab.Tool("go"), lab.Tool("nsenter"), lab.That(preconditions))
+	exe := filepath.Join(t.TempDir(), "eipgw")
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", exe, "github.com/eipgw/eipgw/cmd/eipgw").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	for _, arms := range []int{1, 2} {
+		s := settings{Exe: exe, Arms: arms, EIPs: 16, Size: 64, Rate: 5000, Warm: 10 * time.Millisecond, Time: 100 * time.Millisecond, Steal: 1, Waiting: 1}
+		got, err := oneTrial(t.Context(), s, &eipgw{settings: s, label: "eipgw"})
+		require.NoError(t, err)
+		assert.Positive(t, got.Received.Frames)
+		assert.Equal(t, got.Received.Frames*(46+64), got.Received.Bytes, "46 bytes of IP and the tunnel header")
+		assert.Positive(t, got.Worker.busy()+got.Worker.Idle)
+	}
+}
