@@ -1,17 +1,27 @@
 // Command eipgw is the EIP gateway and the commands to work with it.
 //
-// One packet, five hops: Port.Rx → classify (parse, lookup) → rewrite (TTL, MTU,
-// tunnel header) or respond → Port.Tx → release. One route, five hops: GoBGP →
-// bgpd/path (to a claim) → bgpd/rib (authorise, select) → dataplane/fib (compile,
-// publish) → announce.
+// The daemon is one process of many parts, which know nothing of each other; here they
+// meet. From the left, how a frame goes; from the right, how what a virtual router says
+// comes to bear on it:
 //
-// Files: main.go (the command tree, exit codes). The daemon: run.go (signals, log,
-// systemd), wire.go (configuration → ports, table, workers, RIB, speaker: the one place
-// where the parts meet), parts.go (what of them touches the world, so that tests can
-// put memory there), sources.go, segments.go and parts of them in split.go (wanted
-// segments: the file's and the API's), reload.go, health.go (what announcing depends
-// on), view.go, status.go and why.go (what the API shows), bind.go. The commands:
-// show.go, tables.go and status_cmd.go, why_cmd.go, segment_cmd.go, bind_cmd.go,
-// validate.go, replay.go, and demo.go, which alone may import perf. table.go prints.
-// deps_test.go holds who may import whom.
+//	device ─ port ─ worker ─ reader ─┐                       ┌─ speaker ── BGP neighbors
+//	                                 ├─ table ─ compiler ─ rib ─ static ── file
+//	               underlay (netlink) ───────────┘             └─ admin ── commands
+//
+// Files of the daemon, in the order in which they come into play:
+//
+//	main.go       the command tree, exit codes
+//	run.go        signals, log, systemd
+//	parts.go      what touches the world, so that tests can put memory there
+//	wire.go       the configuration → all parts and their tasks
+//	filter.go     which frames the ports take from the kernel
+//	sources.go    who may claim EIPs; the bindings file
+//	segments.go   wanted segments, the file's and the API's; split.go parts of them
+//	reload.go     a changed configuration, taken over as a whole or not at all
+//	health.go     what announcing depends on
+//	bind.go, view.go, counters.go, status.go, why.go   the API's answers
+//
+// The commands: show.go, with what it prints in tables.go and status_cmd.go;
+// why_cmd.go, segment_cmd.go, bind_cmd.go, validate.go, replay.go, and demo.go, which
+// alone imports perf. table.go aligns. deps_test.go holds who may import whom.
 package main

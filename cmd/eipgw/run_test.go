@@ -164,7 +164,7 @@ func TestTheDaemonItself(t *testing.T) {
 	assert.Contains(t, out, "out of gw0 to next hop 02:00:00:00:00:0b, from 10.0.1.2 02:00:00:00:00:01")
 
 	// SIGHUP with a bad file, then with a good one.
-	p.configure("gw0", "log: {levle: debug}\n")
+	p.configure("gw0", "log: {levl: debug}\n")
 	require.NoError(t, p.cmd.Process.Signal(unix.SIGHUP))
 	p.eventually("the mistake is shown", func() bool { _, out = p.run("show", "status"); return strings.Contains(out, "did you mean level?") })
 	assert.Contains(t, p.log.String(), "the running one stays in force")

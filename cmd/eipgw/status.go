@@ -7,7 +7,6 @@ import (
 
 	"github.com/eipgw/eipgw/bgpd/rib"
 	"github.com/eipgw/eipgw/cmd/internal/admin"
-	"github.com/eipgw/eipgw/dataplane/afxdp"
 )
 
 // Status implements admin.Gateway.
@@ -90,36 +89,4 @@ func notReady(s *admin.Status, r *rib.Status) (reasons []string) {
 		reasons = append(reasons, fmt.Sprintf("no session is up with any of %s", plural(u.Switches, "switch")))
 	}
 	return reasons
-}
-
-// deviceView is a device's status for the API.
-type deviceView struct {
-	afxdp.Status
-	queues map[int]afxdp.QueueStatus
-}
-
-func viewDevice(d device) deviceView {
-	st, err := d.Status()
-	if err != nil {
-		st.Notes = append(st.Notes, err.Error())
-	}
-	v := deviceView{Status: st, queues: map[int]afxdp.QueueStatus{}}
-	for _, q := range st.Queues {
-		v.queues[q.Queue] = q
-	}
-	return v
-}
-
-func (d deviceView) mode(queue int) string {
-	mode := d.Mode.String()
-	if d.queues[queue].ZeroCopy {
-		mode += " zero-copy"
-	}
-	return mode
-}
-
-// missed counts frames for the gateway that the kernel could not hand over.
-func (d deviceView) missed(queue int) uint64 {
-	k := d.queues[queue].Kernel
-	return k.RxDropped + k.RxRingFull + k.RxFillRingEmpty
 }

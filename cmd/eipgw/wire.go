@@ -28,14 +28,9 @@ const (
 	rankBGP
 )
 
-// gateway is the daemon: every part, and what holds them together.
-//
-//	ports ─ worker ─ reader ┐                    ┌ static file
-//	                        ├ table ─ compiler ─ rib ─ speaker (learns, announces)
-//	                underlay ┘                    └ admin API
-//
-// It implements admin.Gateway. The parts have their own locks; mu serialises what
-// changes several of them.
+// gateway is the daemon: every part, and what holds them together. It implements
+// admin.Gateway. The parts have their own locks; mu serializes what changes several of
+// them.
 type gateway struct {
 	file    string // the configuration, read again by a reload
 	started time.Time
@@ -258,39 +253,6 @@ func (g *gateway) speakerConfig(cfg *config.Config) bgpd.Config {
 type announcer struct{ g *gateway }
 
 func (a announcer) Announce(want []rib.Segment) error { return a.g.speaker.Announce(want) }
-
-// filter is what all ports redirect to the workers.
-type filter struct{ devices []device }
-
-// SetSegments has every port take frames for prefixes, but leave those for the
-// machine's own addresses to the kernel, whatever segments cover them.
-func (f filter) SetSegments(prefixes []netip.Prefix) error {
-	local, err := localAddresses()
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, d := range f.devices {
-		errs = append(errs, d.SetLocal(local), d.SetSegments(prefixes))
-	}
-	return errors.Join(errs...)
-}
-
-func localAddresses() ([]netip.Addr, error) {
-	addrs, err := net.InterfaceAddrs()
-	if err != nil {
-		return nil, fmt.Errorf("the machine's own addresses: %w", err)
-	}
-	var out []netip.Addr
-	for _, a := range addrs {
-		if n, ok := a.(*net.IPNet); ok {
-			if ip, ok := netip.AddrFromSlice(n.IP); ok && !ip.IsLoopback() {
-				out = append(out, ip.Unmap())
-			}
-		}
-	}
-	return out, nil
-}
 
 // tasks are all that runs, in the order in which they become ready.
 func (g *gateway) tasks() []task.Task {

@@ -27,6 +27,7 @@
 // on TCP: /metrics by a Collector over the same Gateway, so that both always agree,
 // /healthz, /readyz, and profiles.
 //
-// Files: types.go (all that goes over the socket), gateway.go (what the daemon has to
-// be), socket.go (one daemon per socket), server.go, client.go, metrics.go, web.go.
+// Files: types.go and requests.go (all that goes over the socket), gateway.go (what
+// the daemon has to be), socket.go (one daemon per socket), server.go, client.go,
+// metrics.go, web.go. Package admintest has a fixed gateway for tests.
 package admin

@@ -139,9 +139,9 @@ func TestAnchorsAreRead(t *testing.T) {
 
 func TestLoadNamesFileAndLine(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "eipgw.yaml")
-	require.NoError(t, os.WriteFile(path, []byte(minimal+"log: {levle: info}\n"), 0o600))
+	require.NoError(t, os.WriteFile(path, []byte(minimal+"log: {levl: info}\n"), 0o600))
 	_, err := Load(path)
-	assert.EqualError(t, err, path+":8: log.levle: unknown key: did you mean level?")
+	assert.EqualError(t, err, path+":8: log.levl: unknown key: did you mean level?")
 
 	_, err = Load(path + ".missing")
 	assert.ErrorIs(t, err, os.ErrNotExist)

@@ -40,7 +40,7 @@ func (c *Config) read(root value) {
 		"admin":     func(v value) { v.mapping(fields{"socket": into(&c.Admin.Socket, path)}) },
 		"metrics":   c.Metrics.read,
 		"log":       c.Log.read,
-		"stop":      func(v value) { v.mapping(fields{"linger": into(&c.Stop.Linger, duration(0, 10*time.Minute))}) },
+		"stop":      func(v value) { v.mapping(fields{"linger": into(&c.Stop.Linger, duration(10*time.Minute))}) },
 	})
 }
 
@@ -76,9 +76,9 @@ func readSegment(s *rib.Segment, v value) {
 func (a *Announce) read(v value) {
 	v.mapping(fields{
 		"next-hop":     into(&a.NextHop, word(bgpd.NextHopSession, bgpd.NextHopService)),
-		"settle":       into(&a.Settle, duration(0, time.Minute)),
-		"initial-wait": into(&a.InitialWait, duration(0, time.Hour)),
-		"damping":      into(&a.Damping, duration(0, time.Hour)),
+		"settle":       into(&a.Settle, duration(time.Minute)),
+		"initial-wait": into(&a.InitialWait, duration(time.Hour)),
+		"damping":      into(&a.Damping, duration(time.Hour)),
 		"when-empty":   into(&a.WhenEmpty, boolean),
 	})
 }

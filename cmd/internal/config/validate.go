@@ -59,9 +59,9 @@ func (k checker) warn(key, format string, args ...any) {
 
 // missing reports a key that has to be there. A value that was there and could not
 // be read has its problem already.
-func (k checker) missing(key, format string, args ...any) {
+func (k checker) missing(key, want string) {
 	if _, there := k.r.lines[key]; !there {
-		k.bad(key, "missing: expected "+format, args...)
+		k.bad(key, "missing: expected %s", want)
 	}
 }
 

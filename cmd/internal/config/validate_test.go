@@ -27,7 +27,7 @@ func TestMistakes(t *testing.T) {
 		}},
 		{"not YAML", "gateway: [", []string{"line 1: not YAML: sequence end token ']' not found"}},
 		{"two documents", gateway + ports + "---\n" + ports, []string{"line 4: a second YAML document: expected one"}},
-		{"unknown section", gateway + ports + "neighbours: []\n", []string{"line 3: neighbours: unknown key: did you mean neighbors?"}},
+		{"unknown section", gateway + ports + "neighbrs: []\n", []string{"line 3: neighbrs: unknown key: did you mean neighbors?"}},
 		{"unknown key, nothing like it", gateway + ports + "workers: {threads: 4}\n", []string{
 			"line 3: workers.threads: unknown key: expected one of cpus, idle",
 		}},

@@ -52,7 +52,7 @@ func (g *Gateway) Status() admin.Status {
 		Reasons: []string{"worker 1: has not polled its ports for 4s"},
 		Config: admin.ConfigStatus{
 			File: "/etc/eipgw/eipgw.yaml", Loaded: ago(26 * time.Hour), Tried: ago(2 * time.Minute),
-			Refused:  "/etc/eipgw/eipgw.yaml:8: log.levle: unknown key: did you mean level?",
+			Refused:  "/etc/eipgw/eipgw.yaml:8: log.levl: unknown key: did you mean level?",
 			Warnings: []string{"/etc/eipgw/eipgw.yaml:21: neighbors[1].allow: not set: 10.1.0.1 may claim every EIP of every segment"},
 		},
 		Gate: admin.Gate{Reasons: []string{"worker 1: has not polled its ports for 4s"}},

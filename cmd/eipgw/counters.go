@@ -1,0 +1,105 @@
+package main
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/eipgw/eipgw/cmd/internal/admin"
+	"github.com/eipgw/eipgw/dataplane"
+	"github.com/eipgw/eipgw/dataplane/afxdp"
+	"github.com/eipgw/eipgw/dataplane/fib"
+)
+
+// Ports implements admin.Gateway.
+func (g *gateway) Ports() []admin.Port {
+	byID := map[fib.PortID]deviceView{}
+	for i, d := range g.devices {
+		byID[portID(i)] = viewDevice(d)
+	}
+	out := []admin.Port{}
+	for _, w := range g.workers {
+		s := w.Snapshot()
+		for _, p := range s.Ports {
+			out = append(out, g.portView(w.name, p, byID[p.Info.ID]))
+		}
+	}
+	slices.SortStableFunc(out, func(a, b admin.Port) int { return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Queue, b.Queue)) })
+	return out
+}
+
+func (g *gateway) portView(worker string, p dataplane.PortStats, d deviceView) admin.Port {
+	v := admin.Port{
+		Name: p.Info.Name, ID: uint16(p.Info.ID), Queue: p.Info.Queue, Worker: worker, State: admin.StateUp,
+		Mode: d.mode(p.Info.Queue), MAC: p.Info.MAC.String(), MTU: p.Info.MTU, VLAN: g.ports[p.Info.ID-1].VLAN,
+		Rx:       admin.Traffic{Packets: p.RxPackets, Bytes: p.RxBytes},
+		Tx:       admin.Traffic{Packets: p.TxPackets, Bytes: p.TxBytes},
+		RxMissed: d.missed(p.Info.Queue),
+	}
+	if p.Err != nil {
+		v.State = p.Err.Error()
+	}
+	if p.Info.Queue == 0 {
+		v.Notes = d.Notes
+	}
+	return v
+}
+
+// Counters implements admin.Gateway.
+func (g *gateway) Counters() admin.Counters {
+	var c admin.Counters
+	var drops dataplane.DropCounters
+	for _, w := range g.workers {
+		s := w.Snapshot()
+		for _, p := range s.Ports {
+			c.Received.Packets += p.RxPackets
+			c.Received.Bytes += p.RxBytes
+			c.Sent.Packets += p.TxPackets
+			c.Sent.Bytes += p.TxBytes
+		}
+		for r, d := range s.Drops {
+			drops[r].Packets += d.Packets
+			drops[r].Bytes += d.Bytes
+		}
+		c.Workers = append(c.Workers, admin.WorkerCounters{
+			Name: w.name, Received: s.Received(), Sent: s.Sent(), Dropped: s.Dropped(), Bursts: s.Bursts, Sleeps: s.Sleeps,
+		})
+	}
+	for r := dataplane.ReasonNone + 1; r < dataplane.NumReasons; r++ {
+		c.Drops = append(c.Drops, admin.Drop{
+			Reason: r.String(), Doc: r.Doc(), Traffic: admin.Traffic{Packets: drops[r].Packets, Bytes: drops[r].Bytes},
+		})
+	}
+	return c
+}
+
+// deviceView is a device's status for the API.
+type deviceView struct {
+	afxdp.Status
+	queues map[int]afxdp.QueueStatus
+}
+
+func viewDevice(d device) deviceView {
+	st, err := d.Status()
+	if err != nil {
+		st.Notes = append(st.Notes, err.Error())
+	}
+	v := deviceView{Status: st, queues: map[int]afxdp.QueueStatus{}}
+	for _, q := range st.Queues {
+		v.queues[q.Queue] = q
+	}
+	return v
+}
+
+func (d deviceView) mode(queue int) string {
+	mode := d.Mode.String()
+	if d.queues[queue].ZeroCopy {
+		mode += " zero-copy"
+	}
+	return mode
+}
+
+// missed counts frames for the gateway that the kernel could not hand over.
+func (d deviceView) missed(queue int) uint64 {
+	k := d.queues[queue].Kernel
+	return k.RxDropped + k.RxRingFull + k.RxFillRingEmpty
+}
