@@ -132,6 +132,47 @@ func TestWhyKnowsTheWayOfAFlow(t *testing.T) {
 	assert.Len(t, taken, 3, "some way was never taken: %v", taken)
 }
 
+// Pages of all sizes list every binding once, in order, with its own state, whatever
+// covers what.
+func TestPagesOfBindings(t *testing.T) {
+	w := newWorld(t, strings.Replace(worldConfig, "203.0.113.0/24}", "203.0.113.0/24}, {prefix: \"2001:db8::/32\"}", 1))
+	w.network.way(vtep, fibtest.Adjacency(portID(0), local, 1))
+	want := []string{"203.0.113.0/25", "203.0.113.0/28", "203.0.113.0/32", "203.0.113.1/32", "203.0.113.9/32", "2001:db8::/64", "2001:db8::/128", "2001:db8::1/128"}
+	for i, p := range want {
+		vni, to := uint32(i), vtep
+		if i%3 == 1 {
+			to = vtep2 // has no way
+		}
+		b := admin.Bind{Prefix: netip.MustParsePrefix(p), Tunnels: []admin.BindTunnel{{VTEP: to, VNI: &vni}}}
+		_, err := w.client.Bind(context.Background(), b)
+		require.NoError(t, err)
+	}
+	list := func(q admin.BindingQuery) (got []string) {
+		for {
+			page := w.g.Bindings(q)
+			for _, b := range page.Bindings {
+				got = append(got, b.Prefix.String())
+				state := stateForwarding
+				if b.Tunnels[0].VTEP == vtep2 {
+					state = stateUnresolved
+				}
+				assert.Equal(t, state, b.State, "%s", b.Prefix)
+			}
+			if page.Next == nil {
+				return got
+			}
+			assert.Len(t, page.Bindings, q.Limit)
+			q.From = *page.Next
+		}
+	}
+	w.eventually("everything is programmed", func() bool { return len(w.g.Bindings(admin.BindingQuery{Limit: 100}).Bindings) == len(want) })
+	for limit := 1; limit <= len(want)+1; limit++ {
+		assert.Equal(t, want, list(admin.BindingQuery{Limit: limit}), "pages of %d", limit)
+		assert.Equal(t, want[2:4], list(admin.BindingQuery{Limit: limit, Under: netip.MustParsePrefix("203.0.113.0/29")}))
+		assert.Equal(t, want[5:], list(admin.BindingQuery{Limit: limit, Under: netip.MustParsePrefix("2001:db8::/48")}))
+	}
+}
+
 func (w *world) drops(reason string) uint64 {
 	for _, d := range w.g.Counters().Drops {
 		if d.Reason == reason {

@@ -3,20 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/eipgw/eipgw/cmd/internal/admin"
 )
 
-// callTimeout bounds one question to the daemon.
-const callTimeout = 30 * time.Second
-
 // ask calls f with a client of the daemon.
 func (c *cli) ask(ctx context.Context, f func(context.Context, *admin.Client) error) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
 	client := admin.NewClient(c.socket)
 	defer client.Close()
 	return f(ctx, client)

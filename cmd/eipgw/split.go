@@ -27,13 +27,13 @@ func splitParts(s segmentSet, split admin.Split) ([]rib.Segment, error) {
 		part := whole
 		part.Prefix = netip.PrefixFrom(a, split.Length)
 		parts = append(parts, part)
-		a, ok = after(part.Prefix)
+		a, ok = behind(part.Prefix)
 	}
 	return parts, nil
 }
 
-// after is the first address behind p; there is none behind the last of all.
-func after(p netip.Prefix) (netip.Addr, bool) {
+// behind is the first address behind p; there is none behind the last of all.
+func behind(p netip.Prefix) (netip.Addr, bool) {
 	b := p.Addr().AsSlice()
 	for i := p.Bits() - 1; i >= 0; i-- {
 		bit := byte(0x80) >> (i % 8)

@@ -22,36 +22,68 @@ const (
 	stateRefused     = "refused"
 )
 
-// Bindings implements admin.Gateway.
+// Bindings implements admin.Gateway. The RIB and the table are each walked once per
+// page, one after the other: what changes between the two shows as programming.
 func (g *gateway) Bindings(q admin.BindingQuery) admin.BindingPage {
 	page := admin.BindingPage{Bindings: []admin.Binding{}}
+	states, next := g.ribPage(q)
+	page.Next = next
+	if len(states) == 0 {
+		return page
+	}
+	resolved := g.resolved(states[0].Prefix, states[len(states)-1].Prefix)
+	for i := range states {
+		b := bindingView(&states[i])
+		b.State = bindingState(&states[i], resolved[b.Prefix])
+		page.Bindings = append(page.Bindings, b)
+	}
+	return page
+}
+
+// ribPage is what the RIB knows of the prefixes that q asks for, and where the next
+// page begins.
+func (g *gateway) ribPage(q admin.BindingQuery) (states []rib.PrefixState, next *netip.Prefix) {
 	from := q.From
 	if q.Under.IsValid() && (!from.IsValid() || from.Compare(q.Under) < 0) {
 		from = q.Under
 	}
 	g.rib.Walk(from, func(s rib.PrefixState) bool {
-		if q.Under.IsValid() {
-			if q.Under.Addr().Is4() != s.Prefix.Addr().Is4() || !q.Under.Overlaps(s.Prefix) {
-				return false // behind it: the walk is in address order
-			}
-			if s.Prefix.Bits() < q.Under.Bits() {
-				return true // covers it
-			}
-		}
-		if len(s.Tunnels) == 0 && !s.Programmed {
+		switch {
+		case q.Under.IsValid() && !q.Under.Overlaps(s.Prefix):
+			return false // behind it: the walk is in address order
+		case q.Under.IsValid() && s.Prefix.Bits() < q.Under.Bits():
+			return true // covers it
+		case len(s.Tunnels) == 0 && !s.Programmed:
 			return true // only refused claims: those are under refusals
-		}
-		if len(page.Bindings) == q.Limit {
-			page.Next = &s.Prefix
+		case len(states) == q.Limit:
+			next = &s.Prefix
 			return false
 		}
-		page.Bindings = append(page.Bindings, g.bindingView(&s))
+		states = append(states, s)
 		return true
 	})
-	return page
+	return states, next
 }
 
-func (g *gateway) bindingView(s *rib.PrefixState) admin.Binding {
+// resolved is what the table holds from first to last.
+func (g *gateway) resolved(first, last netip.Prefix) map[netip.Prefix]fib.BindingState {
+	out := map[netip.Prefix]fib.BindingState{}
+	g.compiler.Walk(first, func(b fib.BindingState) bool {
+		out[b.Prefix] = b
+		return b.Prefix != last && !after(b.Prefix, last)
+	})
+	return out
+}
+
+// after says whether a comes behind b in a walk: IPv4 first, then by address.
+func after(a, b netip.Prefix) bool {
+	if a.Addr().Is4() != b.Addr().Is4() {
+		return b.Addr().Is4()
+	}
+	return b.Addr().Less(a.Addr())
+}
+
+func bindingView(s *rib.PrefixState) admin.Binding {
 	b := admin.Binding{Prefix: s.Prefix, Tunnels: []admin.Tunnel{}, Problem: s.Problem, Candidates: len(s.Candidates)}
 	for _, t := range s.Tunnels {
 		b.Tunnels = append(b.Tunnels, tunnelView(t))
@@ -70,31 +102,22 @@ func (g *gateway) bindingView(s *rib.PrefixState) admin.Binding {
 			b.Learned = c.Learned
 		}
 	}
-	b.State = g.bindingState(s)
 	return b
 }
 
-func (g *gateway) bindingState(s *rib.PrefixState) string {
+// bindingState puts together what the RIB and the table say of a prefix.
+func bindingState(s *rib.PrefixState, b fib.BindingState) string {
 	switch {
 	case s.Problem != "":
 		return stateRefused
-	case !s.Programmed:
+	case !s.Programmed || len(b.Tunnels) == 0:
 		return stateProgramming
+	case b.Resolved == 0:
+		return stateUnresolved
+	case b.Resolved < len(b.Tunnels):
+		return statePartial
 	}
-	state := stateProgramming // the table is ahead of the RIB, or behind
-	g.compiler.Walk(s.Prefix, func(b fib.BindingState) bool {
-		switch {
-		case b.Prefix != s.Prefix:
-		case b.Resolved == 0:
-			state = stateUnresolved
-		case b.Resolved < len(b.Tunnels):
-			state = statePartial
-		default:
-			state = stateForwarding
-		}
-		return false
-	})
-	return state
+	return stateForwarding
 }
 
 func tunnelView(t encap.Tunnel) admin.Tunnel {

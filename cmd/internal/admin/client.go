@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"strconv"
 	"syscall"
+	"time"
 )
 
 // Client talks to a running daemon.
@@ -22,13 +23,17 @@ type Client struct {
 	http   *http.Client
 }
 
+// callTimeout bounds one question to the daemon: one page of bindings, or a change
+// until it is programmed.
+const callTimeout = 30 * time.Second
+
 // NewClient makes a client of the daemon behind a socket. Nothing is opened yet.
 func NewClient(socket string) *Client {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer
 		return d.DialContext(ctx, "unix", socket)
 	}
-	return &Client{socket: socket, http: &http.Client{Transport: &http.Transport{DialContext: dial}}}
+	return &Client{socket: socket, http: &http.Client{Timeout: callTimeout, Transport: &http.Transport{DialContext: dial}}}
 }
 
 // Close lets go of idle connections.
