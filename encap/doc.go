@@ -109,7 +109,7 @@
 // 65535, its high 20 bits are the IPv6 flow label (RFC 6438), so that routers
 // between here and the VTEP spread flows by either, and by both together over all
 // 32 bits. Equal hashes give equal headers on every gateway. A label of 0, which
-// one hash in a million gives, means "not labelled" and harms nothing.
+// one hash in a million gives, means "not labeled" and harms nothing.
 //
 // The outer IPv4 packet must not be fragmented (DF; RFC 8926 section 4.4.1), so its
 // identification is free to be 0 (RFC 6864 section 4.1).

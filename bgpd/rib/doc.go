@@ -1,5 +1,5 @@
 // Package rib brings what sources claim into the forwarding table and tells the
-// switches: sources → authorise → select → program → announce. It knows neither
+// switches: sources → authorize → select → program → announce. It knows neither
 // BGP messages nor packets.
 //
 // One claim from its source to the switches, in order:
@@ -7,7 +7,7 @@
 //	intake.go    Update: check, intern, queue; bind.go is the admin's own source
 //	queue.go     what waits: by prefix, of each claim only the last word
 //	work.go      one turn of Run: take a batch, change tables, program, note the outcome
-//	judge.go     authorise: segments, allow-lists, prefix limits; judge again when they change
+//	judge.go     authorize: segments, allow-lists, prefix limits; judge again when they change
 //	choose.go    select: one tunnel or a group, whatever the order of learning
 //	run.go       the loop; filter and announcements; Stop and Flush
 //	segments.go  the order in which segments come and go

@@ -25,7 +25,7 @@ type waiter struct {
 }
 
 // Run works until ctx is done or Stop has finished, and returns nil then. A
-// cancelled ctx ends it at once and leaves announcements and bindings as they are.
+// canceled ctx ends it at once and leaves announcements and bindings as they are.
 func (r *RIB) Run(ctx context.Context) error {
 	r.life.mu.Lock()
 	if r.life.started {

@@ -74,10 +74,6 @@ func (r RefuseReason) String() string {
 // MarshalText makes JSON carry the name.
 func (r RefuseReason) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
-// policy says whether a claim refused for r is held, to be judged again when
-// segments, allow-lists or limits change.
-func (r RefuseReason) policy() bool { return r >= RefuseOutsideSegment && r <= RefuseMaxPrefixes }
-
 // Refusal is one claim that was not accepted. A list of them holds the latest of
 // each source and prefix.
 type Refusal struct {

@@ -79,7 +79,7 @@ func (f *File) Run(ctx context.Context) error {
 	for {
 		f.mu.Lock()
 		if changed, err := f.watch.look(f.cfg.Path); err != nil {
-			f.fail(err)
+			_ = f.fail(err) // noted in the status and logged
 		} else if changed {
 			_ = f.load(false) // noted in the status and logged
 		}
