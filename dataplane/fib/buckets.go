@@ -155,6 +155,7 @@ func (b *buckets) paint(p *paint) {
 		k, i = b.find(a)
 		key  = a
 		old  uint32
+		word uint32
 	)
 	if i >= 0 {
 		key, old = k.key[i], k.word[i]
@@ -175,7 +176,6 @@ func (b *buckets) paint(p *paint) {
 		b.unpackBlock(block{key, old}, &l.in)
 		l.paint(p)
 	}
-	word := old
 	switch at, v, n := l.out.bound(); {
 	case n == 0 || n == 1 && i < 0 || n == 1 && at == key.byteAt(128):
 		word = v

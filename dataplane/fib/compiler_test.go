@@ -78,12 +78,12 @@ func TestReport(t *testing.T) {
 // one.
 func TestLargeApply(t *testing.T) {
 	g := newRig(t, fib.TableOptions{Poison: true})
-	want := naive{}
+	want := newNaive()
 	r := rand.New(rand.NewPCG(5, 5))
 	four, six := chooser{r, false}, chooser{r, true}
 	for range 3 {
 		var bs []fib.Binding
-		for range 2000 {
+		for range fib.Scaled(2000) {
 			c := four
 			if r.IntN(2) == 0 {
 				c = six
@@ -91,10 +91,10 @@ func TestLargeApply(t *testing.T) {
 			p, n := c.prefix(), 1+r.IntN(rigTunnels)
 			if r.IntN(4) == 0 {
 				bs = append(bs, bind(p))
-				delete(want, p)
+				want.set(p, 0)
 			} else {
 				bs = append(bs, bind(p, n))
-				want[p] = n
+				want.set(p, n)
 			}
 		}
 		g.apply(bs...)
@@ -164,7 +164,7 @@ func TestNoRoom(t *testing.T) {
 		if v6 {
 			addr = func() netip.Addr { return fuzzAddr6(r.Uint64()) }
 		}
-		want := naive{}
+		want := newNaive()
 		var refused fib.Refusal
 		for refused.Err == nil {
 			p := netip.PrefixFrom(addr(), 32)
@@ -179,12 +179,12 @@ func TestNoRoom(t *testing.T) {
 			}
 			x, ok := g.c.Lookup(p.Addr())
 			require.True(t, ok)
-			want[p] = int(x.Tunnels[0].Tunnel.VNI)
-			require.Less(t, len(want), 1_000_000)
+			want.set(p, int(x.Tunnels[0].Tunnel.VNI))
+			require.Less(t, len(want.prefixes), 1_000_000)
 		}
 		assert.ErrorContains(t, refused.Err, "is full")
-		assert.Greater(t, len(want), 5000)
-		for p, n := range want {
+		assert.Greater(t, len(want.prefixes), 5000)
+		for p, n := range want.prefixes {
 			require.Equal(t, []int{n}, g.lookup([]netip.Addr{p.Addr()}))
 			g.apply(bind(p))
 		}

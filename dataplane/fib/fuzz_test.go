@@ -21,23 +21,23 @@ func FuzzTable(f *testing.F) {
 	f.Add([]byte{2, 1, 0, 0, 0, 0, 2, 2, 127, 255, 255, 255, 2, 3, 128, 255, 255, 255, 3, 0, 127, 255, 255, 255})
 	f.Fuzz(func(t *testing.T, ops []byte) {
 		g := newRig(t, fib.TableOptions{Poison: true})
-		want := naive{}
-		for len(ops) >= 6 && len(want) < 64 {
+		want := newNaive()
+		for len(ops) >= 6 && len(want.prefixes) < 64 {
 			p := fuzzPrefix(ops)
 			if n := int(ops[1]); ops[0]&1 == 1 || n == 0 {
 				g.apply(bind(p))
-				delete(want, p)
+				want.set(p, 0)
 			} else {
 				g.apply(bind(p, n))
-				want[p] = n
+				want.set(p, n)
 			}
-			for q := range want {
+			for q := range want.prefixes {
 				check(t, g, want, edges(q))
 			}
 			check(t, g, want, edges(p))
 			ops = ops[6:]
 		}
-		for p := range want {
+		for p := range want.prefixes {
 			g.apply(bind(p))
 		}
 		st := g.c.Stats()

@@ -110,12 +110,48 @@ func (g *rig) out(v fib.Value) int {
 }
 
 // naive is the table that is obviously right.
-type naive map[netip.Prefix]int
+type naive struct {
+	prefixes map[netip.Prefix]int
+	masked   map[masked]int // the same, quicker to look up
+}
+
+type masked struct {
+	addr fib.Addr6
+	bits int
+	is4  bool
+}
+
+func newNaive() naive { return naive{map[netip.Prefix]int{}, map[masked]int{}} }
+
+func mask(a netip.Addr, bits int) masked {
+	m := masked{bits: bits, is4: a.Is4()}
+	if m.is4 {
+		bits += 96
+	}
+	m.addr = fib.Addr6From(a)
+	if bits < 64 {
+		m.addr = fib.Addr6{Hi: m.addr.Hi >> (64 - bits) << (64 - bits)}
+	} else {
+		m.addr.Lo = m.addr.Lo >> (128 - bits) << (128 - bits)
+	}
+	return m
+}
+
+// set binds a prefix to a tunnel, 0 to none.
+func (n naive) set(p netip.Prefix, tunnel int) {
+	if tunnel == 0 {
+		delete(n.prefixes, p)
+		delete(n.masked, mask(p.Addr(), p.Bits()))
+		return
+	}
+	n.prefixes[p] = tunnel
+	n.masked[mask(p.Addr(), p.Bits())] = tunnel
+}
 
 func (n naive) lookup(a netip.Addr) int {
 	for bits := a.BitLen(); bits >= 0; bits-- {
-		if p, _ := a.Prefix(bits); n[p] != 0 {
-			return n[p]
+		if v := n.masked[mask(a, bits)]; v != 0 {
+			return v
 		}
 	}
 	return 0
@@ -179,6 +215,9 @@ func (c chooser) prefix() netip.Prefix {
 		bits -= c.IntN(9)
 	case 2:
 		bits -= c.IntN(24)
+	}
+	if bits < 10 && c.IntN(20) > 0 { // these take long
+		bits += 10
 	}
 	p, _ := a.Prefix(bits)
 	return p

@@ -23,7 +23,7 @@ func compareKeys(a, b key) int {
 
 // randomKey is one of a few million prefixes that overlap a lot.
 func randomKey(r *rand.Rand, max uint8) key {
-	a := Addr6{Hi: uint64(r.IntN(4))<<62 | r.Uint64()>>20&r.Uint64(), Lo: r.Uint64() & r.Uint64()}
+	a := Addr6{Hi: uint64(r.IntN(4))<<62 | uint64(r.IntN(1<<12))<<32, Lo: uint64(r.IntN(1<<6)) << 50}
 	bits := uint8(r.IntN(int(max) + 1))
 	return key{a.first(bits), bits}
 }

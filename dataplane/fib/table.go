@@ -160,9 +160,6 @@ func (t *Table) rib(k key, is4 bool) *rib {
 	return t.known6l
 }
 
-// find is the value of exactly this prefix, 0 if it is not bound.
-func (t *Table) find(k key, is4 bool) Value { return t.rib(k, is4).find(k) }
-
 // cover is the longest prefix that covers k, which may be k itself, and its value.
 func (t *Table) cover(k key, is4 bool) (key, Value, bool) {
 	if is4 {
