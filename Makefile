@@ -40,7 +40,7 @@ test: root build ## every test: unit, race, pcap cases, integration with FRR, BI
 	go test -race -timeout 15m $(RACE)
 
 # What has goroutines or memory of its own is run again under the race detector.
-RACE := ./encap/... ./dataplane/... ./bgpd/... ./cmd/internal/... ./pcaps/...
+RACE := ./encap/... ./dataplane/... ./bgpd/... ./cmd/... ./pcaps/...
 
 .PHONY: unit
 unit: ## the tests that need no root; the others skip and say so

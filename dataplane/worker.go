@@ -131,8 +131,12 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 }
 
+// clockBase is what heartbeats count from: a step of the wall clock neither looks like
+// a stall nor hides one.
+var clockBase = now()
+
 func (w *Worker) heartbeat() {
-	w.beat.Store(now().UnixNano())
+	w.beat.Store(int64(now().Sub(clockBase)))
 }
 
 // round polls every port once and leaves no frame behind. It says whether any frame
@@ -259,8 +263,8 @@ func (w *Worker) Snapshot() WorkerStats {
 // at most some tens of milliseconds ago: a worker that is later hangs, in a port or
 // for want of a CPU.
 func (w *Worker) LastPoll() time.Time {
-	if ns := w.beat.Load(); ns != 0 {
-		return time.Unix(0, ns)
+	if d := w.beat.Load(); d != 0 {
+		return clockBase.Add(time.Duration(d)) // with the monotonic clock's reading
 	}
 	return time.Time{}
 }
