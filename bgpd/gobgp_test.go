@@ -2,6 +2,7 @@ package bgpd
 
 import (
 	"context"
+	"log/slog"
 	"net/netip"
 	"testing"
 
@@ -26,7 +27,7 @@ type plain struct {
 func startPlain(t *testing.T, as uint32, addr, gateway netip.Addr) *plain {
 	t.Helper()
 	ctx := context.Background()
-	silent := &libLogger{log: start0().log, note: func(netip.Addr, noteKind, string) {}, noPassword: func(string, string) {}}
+	silent := &libLogger{log: slog.New(slog.DiscardHandler), gate: &gate{closed: true}}
 	s := server.NewBgpServer(server.LoggerOption(silent))
 	go s.Serve()
 	require.NoError(t, s.StartBgp(ctx, &api.StartBgpRequest{Global: &api.Global{
@@ -45,15 +46,6 @@ func startPlain(t *testing.T, as uint32, addr, gateway netip.Addr) *plain {
 		AfiSafis:        families,
 	}}))
 	return &plain{s, t}
-}
-
-// start0 is a speaker that does not run, for its silent log.
-func start0() *Speaker {
-	s, err := New(network{127, 0, 0}.config())
-	if err != nil {
-		panic(err)
-	}
-	return s
 }
 
 func (p *plain) add(prefix, nextHop string, more ...*anypb.Any) {

@@ -19,6 +19,7 @@ import (
 type libLogger struct {
 	log   *slog.Logger
 	trace bool
+	gate  *gate
 
 	// note is told what concerns a neighbor: kind, and what was said.
 	note func(neighbor netip.Addr, kind noteKind, text string)
@@ -60,16 +61,18 @@ func (l *libLogger) Warn(msg string, f log.Fields)  { l.emit(slog.LevelWarn, msg
 
 func (l *libLogger) Info(msg string, f log.Fields) {
 	if msg == sayPeerDown {
-		if a, ok := neighborOf(f); ok {
-			l.note(a, noteDown, reason(fmt.Sprint(f["Reason"])))
-		}
+		l.gate.pass(func() {
+			if a, ok := neighborOf(f); ok {
+				l.note(a, noteDown, reason(fmt.Sprint(f["Reason"])))
+			}
+		})
 	}
 	l.Debug(msg, f)
 }
 
 func (l *libLogger) Debug(msg string, f log.Fields) {
 	if l.trace {
-		l.log.LogAttrs(context.Background(), slog.LevelDebug, "gobgp: "+msg, attrs(f)...)
+		l.gate.pass(func() { l.log.LogAttrs(context.Background(), slog.LevelDebug, "gobgp: "+msg, attrs(f)...) })
 	}
 }
 
@@ -89,6 +92,11 @@ func (l *libLogger) emit(level slog.Level, msg string, f log.Fields) {
 		l.Debug(msg, f)
 		return
 	}
+	l.gate.pass(func() { l.tell(level, msg, f) })
+}
+
+// tell notes and logs what matters.
+func (l *libLogger) tell(level slog.Level, msg string, f log.Fields) {
 	if key, ok := f["Key"].(string); ok && msg == sayNoMD5 {
 		l.noPassword(key, describe(msg, f))
 	}

@@ -136,6 +136,15 @@ func (p *peer) reset() {
 	p.close()
 }
 
+func (p *peer) setTTL(ttl int) {
+	c, err := p.conn.SyscallConn()
+	require.NoError(p.t, err)
+	require.NoError(p.t, c.Control(func(fd uintptr) {
+		err = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_IP, syscall.IP_TTL, ttl)
+	}))
+	require.NoError(p.t, err)
+}
+
 func (p *peer) raw(b []byte) {
 	_, err := p.conn.Write(b)
 	if err != nil {
@@ -188,10 +197,10 @@ func (p *peer) take(m *bgp.BGPMessage) {
 	switch b := m.Body.(type) {
 	case *bgp.BGPOpen:
 		p.opened = b
-		go p.send(bgp.NewBGPKeepAliveMessage())
+		p.send(bgp.NewBGPKeepAliveMessage())
 	case *bgp.BGPKeepAlive:
 		if p.up && !p.mute { // the gateway sends them in time for both
-			go p.send(bgp.NewBGPKeepAliveMessage())
+			p.send(bgp.NewBGPKeepAliveMessage())
 		}
 		p.up = true
 	case *bgp.BGPNotification:

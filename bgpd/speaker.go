@@ -26,6 +26,7 @@ type Speaker struct {
 	updates  func(rib.Update) // called under out
 	onSource func(Source)     // called under out
 
+	gate    gate                         // what GoBGP's goroutines run of ours
 	options []server.ServerOption        // of tests
 	lib     *server.BgpServer            // set by Run before it starts anything
 	conv    path.Converter               // of GoBGP's watching goroutine
@@ -112,7 +113,7 @@ func (s *Speaker) Run(ctx context.Context) error {
 	cfg := s.cfg
 	s.mu.Unlock()
 
-	logger := &libLogger{log: s.log, trace: cfg.Trace, note: s.note, noPassword: s.notePassword}
+	logger := &libLogger{log: s.log, trace: cfg.Trace, gate: &s.gate, note: s.note, noPassword: s.notePassword}
 	s.lib = server.NewBgpServer(append(s.options, server.LoggerOption(logger))...)
 	go s.lib.Serve()
 	watch, unwatch := context.WithCancel(context.Background())
@@ -141,7 +142,8 @@ func (s *Speaker) start(watch context.Context, cfg *Config) error {
 			return fmt.Errorf("bgpd: policy %s: %w", a.Assignment.Policies[0].Name, err)
 		}
 	}
-	if err := s.lib.WatchEvent(watch, watchRequest(), s.event); err != nil {
+	event := func(r *api.WatchEventResponse) { s.gate.pass(func() { s.event(r) }) }
+	if err := s.lib.WatchEvent(watch, watchRequest(), event); err != nil {
 		return fmt.Errorf("bgpd: watch: %w", err)
 	}
 	for i := range cfg.Neighbors {
@@ -218,6 +220,7 @@ func (s *Speaker) stop(wait time.Duration) {
 	go func() { done <- s.lib.StopBgp(context.Background(), &api.StopBgpRequest{}) }()
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
+	defer s.gate.close()
 	select {
 	case err := <-done:
 		if err != nil {
