@@ -77,7 +77,7 @@ FUZZTIME ?= 30s
 fuzz: ## each fuzz target for FUZZTIME (default 30s)
 	@set -e; grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u | while read -r d; do \
 	  for f in $$(grep -rhoE --include='*_test.go' '^func Fuzz[A-Za-z0-9]+' $$d/*_test.go | awk '{print $$2}' | sort -u); do \
-	    echo "== $$d $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$d; done; done
+	    echo "== $$d $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$d; done; done
 
 COUNT ?= 10
 .PHONY: bench
