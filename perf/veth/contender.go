@@ -24,12 +24,16 @@ type process interface {
 
 // contenders are all there are, in the order of their turns.
 func contenders(s settings) []contender {
-	return []contender{
-		&eipgw{settings: s, label: "eipgw"},
+	cs := []contender{
+		&eipgw{settings: s, label: "eipgw", exe: s.Exe},
 		&testpmd{settings: s, label: "testpmd"},
-		&eipgw{settings: s, label: "eipgw-busy-poll", busyPoll: busyPollBudget},
+		&eipgw{settings: s, label: "eipgw-busy-poll", exe: s.Exe, busyPoll: busyPollBudget},
 		&testpmd{settings: s, label: "testpmd-busy-poll", busyPoll: busyPollBudget},
 	}
+	if s.Against != "" {
+		cs = append(cs, &eipgw{settings: s, label: "eipgw-other", exe: s.Against, other: true})
+	}
+	return cs
 }
 
 // busyPollBudget is testpmd's default.

@@ -19,7 +19,9 @@ import (
 type eipgw struct {
 	settings
 	label    string
+	exe      string
 	busyPoll int
+	other    bool // the build to compare with
 }
 
 const tunnelsInUse = 16 // VTEPs, with a VNI each, that the EIPs are spread over
@@ -28,7 +30,7 @@ const pprofAddr = "127.0.0.1:9179"
 
 func (e *eipgw) name() string    { return e.label }
 func (e *eipgw) tunnels() bool   { return true }
-func (e *eipgw) reference() bool { return false }
+func (e *eipgw) reference() bool { return e.other }
 func (e *eipgw) hugePages() int  { return 0 }
 
 func (e *eipgw) what() string {
@@ -40,8 +42,8 @@ func (e *eipgw) what() string {
 }
 
 func (e *eipgw) missing() error {
-	if _, err := os.Stat(e.Exe); err != nil {
-		return fmt.Errorf("there is no %s: run make build", e.Exe)
+	if _, err := os.Stat(e.exe); err != nil {
+		return fmt.Errorf("there is no %s: run make build", e.exe)
 	}
 	return nil
 }
@@ -74,7 +76,7 @@ func (e *eipgw) start(ctx context.Context, t *topology) (_ process, err error) {
 	if err := writeBindings(bindings, e.EIPs); err != nil {
 		return nil, err
 	}
-	exe, err := filepath.Abs(e.Exe)
+	exe, err := filepath.Abs(e.exe)
 	if err != nil {
 		return nil, err
 	}

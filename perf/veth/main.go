@@ -25,6 +25,7 @@ type settings struct {
 	Steal    float64       `json:"largest-steal"`
 	Waiting  float64       `json:"largest-wait"`
 	Exe      string        `json:"-"`
+	Against  string        `json:"-"`
 	Out      string        `json:"-"`
 	Profile  string        `json:"-"`
 	During   string        `json:"-"`
@@ -47,6 +48,7 @@ func parse(args []string) (settings, error) {
 	f.Float64Var(&s.Steal, "steal", 0.01, "share of a CPU that the hypervisor may take before a measurement counts as disturbed")
 	f.Float64Var(&s.Waiting, "waiting", 0.02, "share of the time that worker or generator may wait for their CPUs before it does")
 	f.StringVar(&s.Exe, "eipgw", "bin/eipgw", "the eipgw binary")
+	f.StringVar(&s.Against, "against", "", "another eipgw binary: the contender eipgw-other, and the reference")
 	f.StringVar(&s.Out, "out", "", "write FILE.json and FILE.md")
 	f.StringVar(&s.Profile, "profile", "", "write a CPU profile of eipgw, under load, to this file")
 	f.StringVar(&s.During, "during", "", "a shell command that is run, and waited for, while it is counted, with PID set to the contender's")

@@ -128,7 +128,7 @@ func TestCommandLine(t *testing.T) {
 		_, err := parse(bad)
 		assert.Error(t, err, "%v", bad)
 	}
-	assert.ErrorContains(t, (&eipgw{settings: settings{Exe: "/no/such/file"}}).missing(), "make build")
+	assert.ErrorContains(t, (&eipgw{exe: "/no/such/file"}).missing(), "make build")
 }
 
 // One turn of the real gateway, slow enough for any machine: what it says is
@@ -139,8 +139,8 @@ func TestOneTurn(t *testing.T) {
 	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", exe, "github.com/eipgw/eipgw/cmd/eipgw").CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	for _, arms := range []int{1, 2} {
-		s := settings{Exe: exe, Arms: arms, EIPs: 16, Size: 64, Rate: 5000, Warm: 10 * time.Millisecond, Time: 100 * time.Millisecond, Steal: 1, Waiting: 1}
-		got, err := oneTrial(t.Context(), s, &eipgw{settings: s, label: "eipgw"})
+		s := settings{Arms: arms, EIPs: 16, Size: 64, Rate: 5000, Warm: 10 * time.Millisecond, Time: 100 * time.Millisecond, Steal: 1, Waiting: 1}
+		got, err := oneTrial(t.Context(), s, &eipgw{settings: s, label: "eipgw", exe: exe})
 		require.NoError(t, err)
 		assert.Positive(t, got.Received.Frames)
 		assert.Equal(t, got.Received.Frames*(46+64), got.Received.Bytes, "46 bytes of IP and the tunnel header")
