@@ -34,6 +34,7 @@ type buckets struct {
 	dir   region
 	seed  uint64
 	depth uint8
+	limit uint8                // of depth
 	n     int                  // blocks
 	pages [maxDepth + 1]uint32 // how many there are of each depth
 	level level                // scratch
@@ -112,7 +113,7 @@ func newBuckets(a *arena, mem Memory, seed uint64) (*buckets, error) {
 		return nil, err
 	}
 	*(*uint64)(unsafe.Pointer(dir.word(2))) = seed
-	return &buckets{arena: a, dir: dir, seed: seed}, nil
+	return &buckets{arena: a, dir: dir, seed: seed, limit: maxDepth}, nil
 }
 
 // page is where a hash belongs; nil when the table is empty.

@@ -1,50 +1,71 @@
 package fib
 
 import (
+	"math/bits"
 	"sync/atomic"
 	"unsafe"
 )
-
-// stage6 is how many IPv6 addresses go through the stages of a lookup together.
-const stage6 = 64
 
 // Lookup6 is Lookup4 for IPv6: long prefixes first, see buckets, then the trie for
 // the addresses that have none.
 func (r *Reader) Lookup6(dst []Addr6, out []Value) {
 	out = out[:len(dst)]
-	for len(dst) > stage6 {
-		r.lookup6(dst[:stage6], out[:stage6])
-		dst, out = dst[stage6:], out[stage6:]
+	for len(dst) > stage {
+		r.lookup6(dst[:stage], out[:stage])
+		dst, out = dst[stage:], out[stage:]
 	}
 	r.lookup6(dst, out)
 }
 
 func (r *Reader) lookup6(dst []Addr6, out []Value) {
-	var at [stage6]uint32 // bucket where to begin
-	depth := uint8(atomic.LoadUint32((*uint32)(r.dir)))
-	for i := range dst {
-		hash := hash6(r.seed, dst[i])
-		page := atomic.LoadUint32(wordAt(r.dir, uintptr(dirIndex(hash, depth&31))))
-		at[i&(stage6-1)] = page + hashBucket(hash)
-	}
-	for i := range dst {
-		out[i] = Value(probe(unsafe.Add(r.lines, uintptr(at[i&(stage6-1)])*lineSize), &dst[i]))
-	}
-	var todo [stage6]uint8
+	r.long6(dst, out)
+	var todo [stage]uint8
 	n := 0
-	for i := range dst {
-		w := uint32(out[i])
-		if w >= firstDense {
-			w = step(r.lines, w, uint32(dst[i].Lo)&0xff)
-			out[i] = Value(w)
-		}
-		if w == 0 {
-			todo[n&(stage6-1)] = uint8(i)
+	for i := range out {
+		todo[n&(stage-1)] = uint8(i)
+		if out[i] == 0 {
 			n++
 		}
 	}
 	if n > 0 {
 		r.short6(dst, out, todo[:n])
+	}
+}
+
+// long6 finds the values of prefixes longer than /120.
+func (r *Reader) long6(dst []Addr6, out []Value) {
+	lines := r.lines
+	out = out[:len(dst)]
+	depth := uint8(atomic.LoadUint32((*uint32)(r.dir))) & 31
+	for i := range dst {
+		hash := hash6(r.seed, dst[i])
+		page := atomic.LoadUint32(wordAt(r.dir, uintptr(dirIndex(hash, depth))))
+		out[i] = Value(page + hashBucket(hash))
+	}
+	for i := range out {
+		atomic.LoadUint32((*uint32)(unsafe.Add(lines, uintptr(out[i])*lineSize)))
+	}
+	var nodes uint64 // bit i: out[i] is not a value, but a node's word, then where in lines its word stands
+	for i := range dst {
+		w := probe(unsafe.Add(lines, uintptr(out[i])*lineSize), &dst[i])
+		out[i] = Value(w)
+		if w >= firstDense {
+			nodes |= 1 << (i & 63)
+		}
+	}
+	if nodes == 0 {
+		return
+	}
+	for set := nodes; set != 0; set &= set - 1 {
+		touch(lines, uint32(out[bits.TrailingZeros64(set)]))
+	}
+	for set := nodes; set != 0; set &= set - 1 {
+		i := bits.TrailingZeros64(set)
+		out[i] = Value(locate(lines, uint32(out[i]), uint32(dst[i].Lo)&0xff))
+	}
+	for set := nodes; set != 0; set &= set - 1 {
+		i := bits.TrailingZeros64(set)
+		out[i] = Value(atomic.LoadUint32(wordAt(lines, uintptr(out[i]))))
 	}
 }
 
@@ -77,27 +98,32 @@ func probe(p unsafe.Pointer, a *Addr6) uint32 {
 }
 
 // zero is all ones when x is 0, and 0 when it is not.
-func zero(x uint64) uint32 { return uint32(int64(x|-x)>>63) ^ ^uint32(0) }
+func zero(x uint64) uint32 { return ^uint32(int64(x|-x) >> 63) }
 
 // short6 walks the trie for the addresses that todo lists, one level for all, then
 // the next. It uses todo up.
 func (r *Reader) short6(dst []Addr6, out []Value, todo []uint8) {
+	lines := r.lines
 	for _, i := range todo {
 		out[i] = Value(atomic.LoadUint32(wordAt(r.root6, uintptr(dst[i].Hi>>48))))
 	}
 	for end := uint8(24); end <= longest6; end += 8 {
 		n := 0
 		for _, i := range todo {
-			w := uint32(out[i])
-			if w < firstDense {
-				continue
+			if w := uint32(out[i]); w >= firstDense {
+				touch(lines, w)
+				todo[n] = i
+				n++
 			}
-			out[i] = Value(step(r.lines, w, dst[i].byteAt(end)))
-			todo[n] = i
-			n++
 		}
 		if todo = todo[:n]; n == 0 {
 			return
+		}
+		for _, i := range todo {
+			out[i] = Value(locate(lines, uint32(out[i]), dst[i].byteAt(end)))
+		}
+		for _, i := range todo {
+			out[i] = Value(atomic.LoadUint32(wordAt(lines, uintptr(out[i]))))
 		}
 	}
 }

@@ -64,25 +64,7 @@ const (
 
 // step is the word for address byte b in the node that w names.
 func step(lines unsafe.Pointer, w, b uint32) uint32 {
-	p := unsafe.Add(lines, uintptr(w&lineMask)<<4)
-	if w < firstMarked {
-		return atomic.LoadUint32(wordAt(p, uintptr(b)))
-	}
-	q := uintptr(b >> 6 & 3)
-	word := *(*uint64)(unsafe.Add(p, q<<3))
-	n := uint32(*(*uint8)(unsafe.Add(p, packedRanks+q))) + ones(word&(2<<(b&63)-1))
-	// A marked node's unmarked address has word 0.
-	own := uint32(word>>(b&63))&1 | w>>kindShift&1
-	return atomic.LoadUint32((*uint32)(unsafe.Add(p, packedWords+uintptr(n&-own)<<2)))
-}
-
-// ones is bits.OnesCount64 without its test for what the processor can: that costs
-// more than the count.
-func ones(x uint64) uint32 {
-	x -= x >> 1 & 0x5555555555555555
-	x = x&0x3333333333333333 + x>>2&0x3333333333333333
-	x = (x + x>>4) & 0x0f0f0f0f0f0f0f0f
-	return uint32(x * 0x0101010101010101 >> 56)
+	return atomic.LoadUint32(wordAt(lines, uintptr(locate(lines, w, b))))
 }
 
 // runs is a node unpacked: run i begins at address byte start[i] and has word[i].

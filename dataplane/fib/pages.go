@@ -22,9 +22,9 @@ func (b *buckets) reserve(a Addr6) error {
 			b.point(hash, 0, line)
 		case p.count(headPlaces) < pageFull:
 			return nil
-		case p.count(headLive) <= pageSplit || p.count(headDepth) == maxDepth && p.count(headLive) < pageFull:
+		case p.count(headLive) <= pageSplit || p.count(headDepth) == b.limit && p.count(headLive) < pageFull:
 			b.rewrite(hash, p)
-		case p.count(headDepth) == maxDepth:
+		case p.count(headDepth) == b.limit:
 			return errPageFull
 		default:
 			if err := b.split(hash, p); err != nil {
