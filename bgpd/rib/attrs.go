@@ -77,6 +77,14 @@ func (p *Path) attrs(src *source) attrs {
 	}
 }
 
+// refused says in words why policy refuses a claim with these attributes.
+func (a *attrs) refused(reason RefuseReason) string {
+	if reason == RefuseVTEPInSegment {
+		return "VTEP " + a.tunnel[0].VTEP.String() + " lies inside the segments: switches would send its tunnel packets back here"
+	}
+	return a.src.details[reason]
+}
+
 // compareTunnels orders canonical tunnels, by VTEP first. It has no meaning beyond
 // being the same everywhere.
 func compareTunnels(a, b encap.Tunnel) int {

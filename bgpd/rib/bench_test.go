@@ -97,6 +97,22 @@ func load(b *testing.B, programmer func() Programmer) {
 	}
 }
 
+// BenchmarkJudgeAgain is 1M claims judged again, as after a change of segments or
+// allow-lists; all stay accepted.
+func BenchmarkJudgeAgain(b *testing.B) {
+	const n = 1_000_000
+	r := running(b, &sink{})
+	sayAll(r, million(n, 1000, 0), 100)
+	require.NoError(b, r.Flush(context.Background()))
+	begin, rounds := time.Now(), 0
+	for b.Loop() {
+		r.AddSource("vr1", SourcePolicy{})
+		require.NoError(b, r.Flush(context.Background()))
+		rounds++
+	}
+	b.ReportMetric(float64(time.Since(begin))/float64(n*rounds), "ns/claim")
+}
+
 // BenchmarkChurn is changes of prefixes that are held already, one to an update.
 func BenchmarkChurn(b *testing.B) {
 	r := running(b, &sink{})

@@ -37,7 +37,7 @@ func (r *RIB) Bind(b fib.Binding) error {
 	}
 	r.binds.mu.Lock()
 	defer r.binds.mu.Unlock()
-	if err := r.mayBind(prefix, r.binds.tunnels[prefix] > 0); err != nil {
+	if err := r.mayBind(b, r.binds.tunnels[prefix] > 0); err != nil {
 		return err
 	}
 	r.Update(r.binds.set(prefix, b.Tunnels))
@@ -74,22 +74,26 @@ func (b *binds) set(prefix netip.Prefix, tunnels []encap.Tunnel) Update {
 	return u
 }
 
-// mayBind says why the admin source's claim on the prefix would be refused.
-func (r *RIB) mayBind(prefix netip.Prefix, held bool) error {
+// mayBind says why a claim of the admin source would be refused that the binding
+// comes to. held says that it has bound the prefix already.
+func (r *RIB) mayBind(b fib.Binding, held bool) error {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	src := r.sources[SourceAdmin]
 	if src == nil {
 		return errors.New("rib: bind: binding at runtime is not enabled")
 	}
-	var reason RefuseReason
-	if k := keyOf(prefix); k.v6 {
-		reason = r.t6.judge(&node[key6]{key: k.key6(), bits: k.bits}, src, held)
-	} else {
-		reason = r.t4.judge(&node[key4]{key: k.key4(), bits: k.bits}, src, held)
-	}
-	if reason != RefuseNone {
-		return fmt.Errorf("rib: bind %s: %s", prefix, src.details[reason])
+	for _, t := range b.Tunnels {
+		a := attrs{src: src, tunnel: [1]encap.Tunnel{t}}
+		var reason RefuseReason
+		if k := keyOf(b.Prefix); k.v6 {
+			reason = r.t6.judge(&node[key6]{key: k.key6(), bits: k.bits}, &a, held)
+		} else {
+			reason = r.t4.judge(&node[key4]{key: k.key4(), bits: k.bits}, &a, held)
+		}
+		if reason != RefuseNone {
+			return fmt.Errorf("rib: bind %s: %s", b.Prefix, a.refused(reason))
+		}
 	}
 	return nil
 }

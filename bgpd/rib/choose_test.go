@@ -33,7 +33,8 @@ func (c *claims) chosen() map[string]string {
 	for k, p := range c.paths {
 		policy := c.policies[k.src]
 		inside := func(q netip.Prefix) bool { return q.Bits() <= p.Prefix.Bits() && q.Contains(p.Prefix.Addr()) }
-		if !slices.ContainsFunc(c.segments, inside) || policy.Allow != nil && !slices.ContainsFunc(policy.Allow, inside) {
+		if !slices.ContainsFunc(c.segments, inside) || policy.Allow != nil && !slices.ContainsFunc(policy.Allow, inside) ||
+			slices.ContainsFunc(c.segments, func(q netip.Prefix) bool { return q.Contains(p.Tunnel.VTEP) }) {
 			continue
 		}
 		p.Source = k.src
@@ -76,6 +77,12 @@ func (c *claims) beats(a, b Path) bool {
 var (
 	oracleSources  = []SourceID{"static", "vr1", "vr2", "vr3", "vr4"}
 	oracleSegments = []string{"203.0.113.0/28", "2001:db8::/64"}
+
+	// Inside the segments, at their edges and beside them.
+	oracleVTEPs = []string{
+		"203.0.113.0", "203.0.113.9", "203.0.113.15", "203.0.112.255", "203.0.113.16",
+		"2001:db8::", "2001:db8::ffff:ffff:ffff:ffff", "2001:db8:0:1::", "2001:db7:ffff::1",
+	}
 )
 
 func randomPolicy(rng *rand.Rand) SourcePolicy {
@@ -95,9 +102,13 @@ func randomClaim(rng *rand.Rand) Path {
 		b := [16]byte{0x20, 0x01, 0x0d, 0xb8, 8: byte(rng.IntN(2) * 128), 15: byte(rng.IntN(4))}
 		prefix = netip.PrefixFrom(netip.AddrFrom16(b), 126+rng.IntN(3)).Masked()
 	}
+	vtep := netip.AddrFrom4([4]byte{10, 0, 0, byte(1 + rng.IntN(4))})
+	if rng.IntN(4) == 0 {
+		vtep = netip.MustParseAddr(oracleVTEPs[rng.IntN(len(oracleVTEPs))])
+	}
 	return Path{
 		Prefix: prefix, PathID: uint32(rng.IntN(2)),
-		Tunnel:    encap.Tunnel{VTEP: netip.AddrFrom4([4]byte{10, 0, 0, byte(1 + rng.IntN(4))}), VNI: 7},
+		Tunnel:    encap.Tunnel{VTEP: vtep, VNI: 7},
 		LocalPref: uint32(100 + rng.IntN(2)), ASPathLen: uint16(rng.IntN(2)), Origin: uint8(rng.IntN(2)), MED: uint32(rng.IntN(2)),
 	}
 }

@@ -65,7 +65,8 @@ type Config struct {
 	WhenEmpty bool
 
 	// Damping is how long a health condition must have been good, or the table not
-	// empty, before segments withdrawn because of it are announced again.
+	// empty, before segments withdrawn because of it are announced again. It does not
+	// delay the first announcement.
 	Damping time.Duration
 
 	// MaxRefusals bounds the list of refusals; 0 is 1024.

@@ -35,7 +35,9 @@
 //     redirect it; bindings go, and then the redirection, when it has been
 //     withdrawn for Config.Linger.
 //   - An address that the switches had, and that stays wanted, is announced,
-//     redirected and bound, whatever becomes of the segments around it.
+//     redirected and bound, whatever becomes of the segments around it, unless one
+//     of them covers its VTEP.
+//   - No VTEP to which an address is bound lies inside an announced segment.
 //   - Nothing is announced before every source with SourcePolicy.Initial has
 //     finished its initial dump, or Config.InitialWait has passed.
 //   - What waits together is applied together: a withdrawal that waits with a claim
@@ -44,8 +46,9 @@
 // # Refusal
 //
 // A claim that policy does not allow (segments, allow-list, limit) is held all the same,
-// and accepted when policy changes. Whether it is allowed hangs on source and
-// prefix alone, so a claim that replaces another of the same key is judged alike. A
+// and accepted when policy changes; it takes the place of what was held under its key.
+// Segments judge a claim twice: its prefix must lie inside them, and its VTEP must not,
+// since switches would send the tunnel's packets back to be encapsulated again. A
 // claim that is wrong in itself is dropped, and the claim that it should have
 // replaced stays in force. A binding that the forwarding table refuses leaves the
 // earlier binding programmed; the claim counts as chosen and the problem is shown. All are

@@ -14,7 +14,7 @@ const healthBindings = "bindings"
 type health struct {
 	Health
 	since time.Time
-	fell  bool // it was good once and became bad: Damping applies from now on
+	fell  bool // it became bad when the gate had been open: Damping applies from now on
 }
 
 // holds says whether the condition lets segments be announced now, and if only
@@ -34,23 +34,26 @@ type gate struct {
 	damping  time.Duration
 	unnamed  bool // only the deadline says that all sources are in
 	opened   bool // the wait for initial dumps is over, for good
+	used     bool // nothing has held it shut, at least once: what becomes bad from now on has fallen
 	stopping bool
 	deadline time.Time // of that wait; zero before Run
 	health   map[string]*health
 }
 
-// set notes a condition and returns whether it changed.
+// set notes a condition and returns whether it changed. One that nobody has spoken
+// of was good: the first word on it may be that it fails. Before the gate was open
+// there is nothing to damp.
 func (g *gate) set(h Health, now time.Time) (changed bool) {
 	old := g.health[h.Name]
 	if old == nil {
-		g.health[h.Name] = &health{Health: h, since: now}
+		g.health[h.Name] = &health{Health: h, since: now, fell: !h.OK && g.used}
 		return true
 	}
 	if old.OK == h.OK {
 		old.Reason = h.Reason
 		return false
 	}
-	old.fell = old.fell || old.OK
+	old.fell = old.fell || !h.OK && g.used
 	old.Health, old.since = h, now
 	return true
 }

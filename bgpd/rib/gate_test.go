@@ -92,7 +92,7 @@ func TestSyncedMeansProgrammedToTheLastPrefix(t *testing.T) {
 			b.w.mu.Unlock()
 			u := Update{Source: "vr1", Synced: true}
 			for i := range 2*batchPrefixes + 1 {
-				p := to("10.0.0.0/32", "10.0.0.1")
+				p := to("10.0.0.0/32", "172.16.0.1")
 				p.Prefix = address(i)
 				u.Set = append(u.Set, p)
 			}
@@ -124,7 +124,6 @@ func TestHealthWithdrawsAndComesBackDamped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := open(t, quick)
 		b.say("vr1", to("203.0.113.7/32", "10.0.0.1"))
-		b.SetHealth(Health{Name: "worker 0", OK: true})
 		b.flush()
 		b.w.events()
 
@@ -145,6 +144,31 @@ func TestHealthWithdrawsAndComesBackDamped(t *testing.T) {
 		assert.Equal(t, []string{"announce "}, b.after(0))
 		b.ClearHealth("port sw0")
 		assert.Equal(t, []string{"announce 203.0.113.0/24"}, b.after(0))
+	})
+}
+
+// TestStartIsNotDamped has conditions fail, some more than once, before anything was
+// announced: the first announcement waits for them to be good, no longer.
+func TestStartIsNotDamped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := initial(t, quick)
+		b.SetHealth(Health{Name: "port sw0", Reason: "down"})
+		b.SetHealth(Health{Name: "worker 0", OK: true})
+		b.SetHealth(Health{Name: "worker 0", Reason: "has not polled for 2s"})
+		b.Update(Update{Source: "vr1", Synced: true})
+		b.Update(Update{Source: "static", Synced: true})
+		assert.Equal(t, []string{"filter 203.0.113.0/24"}, b.after(time.Minute))
+		b.SetHealth(Health{Name: "port sw1", Reason: "down"})
+		for _, name := range []string{"port sw0", "worker 0", "port sw1"} {
+			b.SetHealth(Health{Name: name, OK: true})
+		}
+		assert.Equal(t, []string{"announce 203.0.113.0/24"}, b.after(0))
+
+		b.SetHealth(Health{Name: "port sw0", Reason: "down"})
+		assert.Equal(t, []string{"announce "}, b.after(0))
+		b.SetHealth(Health{Name: "port sw0", OK: true})
+		assert.Empty(t, b.after(time.Second-1), "damped from now on")
+		assert.Equal(t, []string{"announce 203.0.113.0/24"}, b.after(1))
 	})
 }
 

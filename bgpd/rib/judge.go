@@ -1,19 +1,41 @@
 package rib
 
-// judge says whether a path of src under this prefix is accepted. One that already
-// is needs no room below MaxPrefixes.
-func (t *table[K]) judge(n *node[K], src *source, accepted bool) RefuseReason {
+import (
+	"encoding/binary"
+	"net/netip"
+)
+
+// judge says whether a path that claims a under this prefix is accepted. One that
+// already is needs no room below MaxPrefixes.
+func (t *table[K]) judge(n *node[K], a *attrs, accepted bool) RefuseReason {
+	src := a.src
 	last := n.key.last(n.bits)
 	switch {
 	case !t.served.covers(n.key, last):
 		return RefuseOutsideSegment
 	case src.policy.Allow != nil && !t.allow(src).covers(n.key, last):
 		return RefuseNotAllowed
+	case t.r.serves(a.tunnel[0].VTEP):
+		return RefuseVTEPInSegment
 	case !accepted && src.full():
 		return RefuseMaxPrefixes
 	default:
 		return RefuseNone
 	}
+}
+
+// serves says whether addr lies inside the segments. Switches route such a VTEP to
+// the gateway: it would get its own tunnel packets back and encapsulate them again,
+// until the innermost TTL ends that.
+func (r *RIB) serves(addr netip.Addr) bool {
+	if addr.Is4() {
+		b := addr.As4()
+		k := key4(binary.BigEndian.Uint32(b[:]))
+		return r.t4.served.covers(k, k)
+	}
+	b := addr.As16()
+	k := key6{binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])}
+	return r.t6.served.covers(k, k)
 }
 
 // enter gives a path its verdict and counts it. leave is its inverse.
@@ -28,7 +50,7 @@ func (t *table[K]) enter(p *path, src *source, reason RefuseReason) {
 	if reason == RefuseMaxPrefixes {
 		src.over++
 	}
-	t.r.refuse(src, k, reason)
+	t.r.refuse(t.r.slots[p.attr], k, reason)
 }
 
 func (t *table[K]) leave(p *path, src *source) {
@@ -52,14 +74,14 @@ func (t *table[K]) rejudge(i uint32) {
 	}
 	for p := n.head; p != 0; p = t.paths.at(p).next {
 		at := t.paths.at(p)
-		src := t.r.slots[at.attr].src
-		reason := t.judge(n, src, at.reason == RefuseNone)
+		a := t.r.slots[at.attr]
+		reason := t.judge(n, a, at.reason == RefuseNone)
 		if reason == at.reason {
 			continue
 		}
 		t.touch(i)
-		t.leave(at, src)
-		t.enter(at, src, reason)
+		t.leave(at, a.src)
+		t.enter(at, a.src, reason)
 	}
 }
 

@@ -202,6 +202,8 @@ func TestBindUnbind(t *testing.T) {
 		assert.ErrorContains(t, b.Unbind(pfx("203.0.113.7/32")), "expected a prefix that was bound at runtime")
 		assert.ErrorContains(t, bind("198.51.100.1/32", "10.0.0.1"), "not inside the segments")
 		assert.ErrorContains(t, bind("2001:db8::1/128", "10.0.0.1"), "not inside the segments")
+		assert.ErrorContains(t, bind("203.0.113.7/32", "10.0.0.1", "203.0.113.8"),
+			"rib: bind 203.0.113.7/32: VTEP 203.0.113.8 lies inside the segments: switches would send its tunnel packets back here")
 		assert.ErrorContains(t, bind("203.0.113.7/24", "10.0.0.1"), "expected 203.0.113.0/24")
 		assert.ErrorContains(t, bind("::ffff:1.2.3.4/128", "10.0.0.1"), "expected an IPv4 or IPv6 prefix")
 		assert.ErrorContains(t, bind("203.0.113.7/32"), "0 tunnels, expected 1 to 64")

@@ -37,7 +37,7 @@ type RIB struct {
 	slots    []*attrs // the queue's, as of the last take
 	gate     gate
 	segments *choreography
-	served   []netip.Prefix // inside which claims are accepted
+	served   []netip.Prefix // inside which claims are accepted, and VTEPs are not
 	filtered []netip.Prefix // what Filter was told last
 	sent     []Segment      // what Announcer was told last
 	judging  judging
@@ -145,7 +145,8 @@ func (r *RIB) RemoveSource(id SourceID) {
 
 // SetSegments replaces the wanted segments and returns the plan that leads from
 // what is announced now to them. Segments may overlap. A plan under way is
-// superseded: the new one starts from where it has come.
+// superseded: the new one starts from where it has come. Claims whose VTEP a new
+// segment covers are refused before it is announced.
 func (r *RIB) SetSegments(want []Segment) (Plan, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -237,9 +238,9 @@ func (r *RIB) unstamp(s uint32) time.Time { return r.born.Add(time.Duration(s) *
 
 // refuse counts and lists a refusal of policy. The first of its kind is logged when
 // the batch is done.
-func (r *RIB) refuse(src *source, k prefixKey, reason RefuseReason) {
-	f := Refusal{Source: src.id, Prefix: k.prefix(), Reason: reason, Detail: src.details[reason]}
-	if r.refusals.add(src, f) {
+func (r *RIB) refuse(a *attrs, k prefixKey, reason RefuseReason) {
+	f := Refusal{Source: a.src.id, Prefix: k.prefix(), Reason: reason, Detail: a.refused(reason)}
+	if r.refusals.add(a.src, f) {
 		r.firsts = append(r.firsts, f)
 	}
 }

@@ -83,8 +83,8 @@ func (r *RIB) reconcile(now time.Time) (wake time.Time) {
 	}
 }
 
-// serve decides inside which segments claims are accepted. When that changes
-// everything is judged again.
+// serve decides inside which segments claims are accepted, and VTEPs are not. When
+// that changes everything is judged again.
 func (r *RIB) serve(now time.Time) (wake time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -154,6 +154,7 @@ func (r *RIB) due(now time.Time) (set []Segment, changed bool, wake time.Time) {
 		r.log.Info("gate", "open", open, "reasons", reasons)
 	}
 	if r.open {
+		r.gate.used = true
 		var at time.Time
 		set, at = r.segments.next(now, r.ready)
 		wake = earlier(wake, at)

@@ -130,7 +130,7 @@ func (t *table[K]) candidates(i uint32, chosen choice) []Candidate {
 // why says what decided about a candidate, best being the first of n.
 func why(c Candidate, a, best *attrs, n int) string {
 	if c.Refused != RefuseNone {
-		return fmt.Sprintf("refused: %s", a.src.details[c.Refused])
+		return fmt.Sprintf("refused: %s", a.refused(c.Refused))
 	}
 	d, by := better(a, best)
 	switch {

@@ -79,7 +79,7 @@ func TestWalkPagesAndResumes(t *testing.T) {
 		}
 		all = append(all, "2001:db8::/64", "2001:db8::/128", "2001:db8::7/128")
 		for _, p := range all {
-			b.say("vr1", to(p, "10.9.0.1"))
+			b.say("vr1", to(p, "172.16.0.1"))
 		}
 		b.flush()
 		walk := func(from netip.Prefix, n int) (out []string) {

@@ -19,7 +19,7 @@ type source struct {
 
 	// Guarded by the RIB's lock.
 	policy   SourcePolicy
-	details  [RefuseMaxPrefixes + 1]string // of refusals for policy, in words
+	details  [RefuseMaxPrefixes + 1]string // of refusals for policy, see attrs.refused
 	allow4   spans[key4]                   // of policy.Allow, unless that is nil
 	allow6   spans[key6]
 	syncedAt time.Time // zero before

@@ -28,7 +28,7 @@ type table[K key[K]] struct {
 	r       *RIB
 	family  int // index of source.rings
 	allow   func(*source) spans[K]
-	served  spans[K] // segments inside which claims are accepted
+	served  spans[K] // segments inside which claims are accepted, and VTEPs are not
 	trie    trie[K]
 	paths   arena[path]
 	touched []touched // prefixes of this batch
@@ -115,7 +115,7 @@ func (t *table[K]) set(node uint32, o *op) {
 	if !o.src.canHold() {
 		o.src.notHeld++
 		t.r.freed = append(t.r.freed, o.attr)
-		t.r.refuse(o.src, o.key, RefuseMaxPrefixes)
+		t.r.refuse(t.r.slots[o.attr], o.key, RefuseMaxPrefixes)
 		return
 	}
 	p := t.paths.get()
@@ -128,21 +128,30 @@ func (t *table[K]) set(node uint32, o *op) {
 	t.link(p, t.ring(o.src, false))
 	o.src.paths++
 	t.r.counters.Paths++
-	t.enter(t.paths.at(p), o.src, t.judge(n, o.src, false))
+	t.enter(t.paths.at(p), o.src, t.judge(n, t.r.slots[o.attr], false))
 }
 
-// replace changes what a held path claims. Whether it is accepted hangs on source
-// and prefix, so that stays.
+// replace changes what a held path claims, and judges it again: another tunnel may
+// be refused, or accepted.
 func (t *table[K]) replace(p uint32, o *op) {
 	at := t.paths.at(p)
 	t.unlink(p)
 	t.link(p, t.ring(o.src, false))
 	t.r.freed = append(t.r.freed, at.attr)
-	if at.epoch = uint16(o.epoch); at.attr != o.attr {
+	at.epoch = uint16(o.epoch)
+	changed := at.attr != o.attr
+	if changed {
 		at.attr, at.learned = o.attr, o.learned
 	}
-	if at.reason == RefuseNone {
+	a := t.r.slots[at.attr]
+	switch reason := t.judge(t.trie.nodes.at(at.node), a, at.reason == RefuseNone); {
+	case reason != at.reason:
+		t.leave(at, o.src)
+		t.enter(at, o.src, reason)
+	case reason == RefuseNone:
 		t.r.accept(o.src, o.key)
+	case changed:
+		t.r.refuse(a, o.key, reason)
 	}
 }
 

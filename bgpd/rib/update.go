@@ -41,6 +41,7 @@ const (
 
 	RefuseOutsideSegment // the prefix does not lie inside the segments
 	RefuseNotAllowed     // the prefix does not lie inside the source's allow-list
+	RefuseVTEPInSegment  // the tunnel's VTEP lies inside the segments: its packets would come back
 	RefuseMaxPrefixes    // the source claims more prefixes than it may
 
 	RefuseUnknownSource     // nobody has added the source
@@ -58,7 +59,7 @@ const (
 
 var refuseNames = [NumRefuseReasons]string{
 	"none",
-	"outside_segment", "not_allowed", "max_prefixes",
+	"outside_segment", "not_allowed", "vtep_in_segment", "max_prefixes",
 	"unknown_source", "bad_prefix", "bad_tunnel", "conflict", "bad_attribute",
 	"unsupported_tunnel", "no_vni", "no_vtep", "program",
 }

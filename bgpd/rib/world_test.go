@@ -81,6 +81,7 @@ func (w *world) Apply(changes []fib.Binding) (fib.Report, error) {
 			continue
 		}
 		w.bound[b.Prefix] = slices.Clone(b.Tunnels)
+		w.noLoop(w.announced, b.Prefix)
 		w.note("bind %s %s", b.Prefix, vteps(b.Tunnels))
 	}
 	return rep, nil
@@ -125,8 +126,20 @@ func (w *world) Announce(want []Segment) error {
 		}
 	}
 	w.announced = want
+	for p := range w.bound {
+		w.noLoop(want, p)
+	}
 	w.note("announce %s", join(prefixes))
 	return nil
+}
+
+// noLoop checks that switches do not send the tunnel packets of a binding here.
+func (w *world) noLoop(announced []Segment, bound netip.Prefix) {
+	for _, s := range announced {
+		for _, t := range w.bound[bound] {
+			assert.False(w.t, s.Prefix.Contains(t.VTEP), "%s is bound to %s inside announced %s", bound, t.VTEP, s.Prefix)
+		}
+	}
 }
 
 func vteps(tunnels []encap.Tunnel) string {
