@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/eipgw/eipgw/cmd/internal/admin"
 	"github.com/eipgw/eipgw/dataplane/fib"
@@ -18,12 +19,22 @@ func (g *gateway) Bind(ctx context.Context, b admin.Bind) (admin.Bound, error) {
 		if err != nil {
 			return admin.Bound{}, invalid("tunnel %d: %v", i+1, err)
 		}
+		if g.isOwn(e.VTEP) {
+			return admin.Bound{}, invalid("tunnel %d: VTEP %s is the gateway's own address: expected a virtual router's", i+1, e.VTEP)
+		}
 		binding.Tunnels = append(binding.Tunnels, e)
 	}
 	if err := g.rib.Bind(binding); err != nil {
 		return admin.Bound{}, invalid("%v", err)
 	}
 	return g.bound(ctx, b.Prefix)
+}
+
+// isOwn says whether the configuration gives addr to the gateway itself.
+func (g *gateway) isOwn(addr netip.Addr) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return addr == g.cfg.Tunnel.Source4 || addr == g.cfg.Tunnel.Source6 || slices.Contains(g.cfg.Gateway.ServiceAddresses, addr)
 }
 
 // Unbind implements admin.Gateway.

@@ -101,6 +101,21 @@ func TestBindForwardExplainUnbind(t *testing.T) {
 	assert.Contains(t, out, "received 3 = sent 1 + dropped 2: adds up")
 }
 
+// A VTEP to which the switches would send packets back here is refused, and so is the
+// gateway itself.
+func TestBindRefusesALoop(t *testing.T) {
+	w := newWorld(t, worldConfig)
+	for vtep, want := range map[string]string{
+		"203.0.113.21": "VTEP 203.0.113.21 lies inside the segments: switches would send its tunnel packets back here",
+		"10.255.0.1":   "VTEP 10.255.0.1 is the gateway's own address: expected a virtual router's",
+	} {
+		code, _, errs := w.cli("bind", "203.0.113.20", "--vtep", vtep, "--vni", "5001")
+		assert.Equal(t, exitFailed, code)
+		assert.Contains(t, errs, want)
+		assert.Nil(t, w.g.binding(netip.PrefixFrom(netip.MustParseAddr("203.0.113.20"), 32)))
+	}
+}
+
 // What `why` says of a flow is what workers do with it, for many flows of a group.
 func TestWhyKnowsTheWayOfAFlow(t *testing.T) {
 	w := newWorld(t, worldConfig)
