@@ -37,7 +37,7 @@
 //   - An address that the switches had, and that stays wanted, is announced,
 //     redirected and bound, whatever becomes of the segments around it, unless one
 //     of them covers its VTEP.
-//   - No VTEP to which an address is bound lies inside an announced segment.
+//   - No VTEP that is chosen lies inside an announced segment.
 //   - Nothing is announced before every source with SourcePolicy.Initial has
 //     finished its initial dump, or Config.InitialWait has passed.
 //   - What waits together is applied together: a withdrawal that waits with a claim
