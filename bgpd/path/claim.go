@@ -99,13 +99,24 @@ func (p *Peer) judge(a *Attributes) (rib.Path, *refused) {
 		}
 		if !haveTE && !haveLC {
 			if !p.Carriers.Has(carrier) {
-				return claim, &refused{rib.RefuseNoVTEP, "the route has none of the carriers that are believed of this neighbor"}
+				return claim, p.nothingSaid(carrier)
 			}
 			claim.Carrier = carrier
 		}
 		says.vtep = vtep
 	}
 	return claim, p.complete(t, says)
+}
+
+// nothingSaid is why a route is refused whose best carrier is one that only implies a
+// VTEP, and is not believed. A profile without VNI is reason enough by itself: such a
+// route could not become a tunnel if the carrier were believed, either.
+func (p *Peer) nothingSaid(best rib.Carrier) *refused {
+	if p.Profile.VNI == nil {
+		return &refused{rib.RefuseNoVNI, "the route says no VNI that is believed, and the neighbor's profile has none"}
+	}
+	return &refused{rib.RefuseNoVTEP,
+		fmt.Sprintf("the route has none of the carriers that are believed of this neighbor: it only has %s", best)}
 }
 
 // complete makes the tunnel of what the route says and of the profile.

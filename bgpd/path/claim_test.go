@@ -226,6 +226,12 @@ func TestJudgeRefuses(t *testing.T) {
 			peer:  func(p *Peer) { p.Profile.VNI = &five; p.Carriers = CarriersOf([]rib.Carrier{rib.CarrierPeer}) },
 			attrs: Attributes{NextHop: vtep}, reason: rib.RefuseNoVTEP, says: "believed",
 		},
+		"nothing but a next hop, which is not believed, and no VNI in the profile": {
+			peer: func(p *Peer) {
+				p.Carriers = CarriersOf([]rib.Carrier{rib.CarrierTunnelEncap, rib.CarrierLargeCommunity})
+			},
+			attrs: Attributes{NextHop: service}, reason: rib.RefuseNoVNI, says: "no VNI that is believed, and the neighbor's profile has none",
+		},
 		"next hop is link-local": {
 			peer:  func(p *Peer) { p.Profile.VNI = &five },
 			attrs: Attributes{NextHop: netip.MustParseAddr("fe80::1")}, reason: rib.RefuseBadTunnel, says: "link-local",
