@@ -112,10 +112,11 @@ func readNeighbor(n *bgpd.Neighbor, v value) {
 func secret(dst *string) func(value) {
 	return func(v value) {
 		text, ok := v.text()
-		if !ok || text == "" || len(text) > 80 {
-			if ok && text == "" {
-				return // "" is none, as if the key were not there
-			}
+		switch {
+		case ok && text == "":
+			v.bad("empty: leave the key out for none; expected a text of 1 to 80 bytes (TCP MD5)")
+			return
+		case !ok || len(text) > 80:
 			v.bad("expected a text of 1 to 80 bytes (TCP MD5)")
 			return
 		}

@@ -114,6 +114,9 @@ func TestMistakes(t *testing.T) {
 			"line 10: neighbors[5].profile: only for the role virtual-router: nothing is learned from a switch",
 			`line 11: neighbors[6].role: "vrouter": expected switch or virtual-router`,
 		}},
+		{"a password that is none", gateway + ports + segments + "neighbors: [{address: 10.0.1.1, role: switch, asn: 1, password: \"\"}]\n", []string{
+			"line 4: neighbors[0].password: empty: leave the key out for none; expected a text of 1 to 80 bytes (TCP MD5)",
+		}},
 		{"neighbor twice", gateway + ports + segments + `neighbors:
   - {address: 10.0.1.1, role: switch, asn: 1}
   - {address: 10.0.1.1, role: virtual-router, asn: 1, allow: [203.0.113.0/24]}
