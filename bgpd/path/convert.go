@@ -20,6 +20,15 @@ type Converter struct {
 
 	claim   rib.Path
 	refused *refused
+
+	suspects []Suspect
+}
+
+// Suspect is a route that was refused only because it may have lost an attribute 23
+// on its way here.
+type Suspect struct {
+	Key rib.PathKey
+	Sec int64 // when GoBGP received it
 }
 
 // Batch is one batch of routes of one peer.
@@ -29,7 +38,8 @@ type Batch struct {
 	Time  time.Time
 
 	// Discarded says whether a route that was received in the second sec may have
-	// lost a malformed attribute 23 on its way here. Nil is never.
+	// lost a malformed attribute 23 on its way here. It is asked for routes whose
+	// tunnel would be guessed. Nil is never.
 	Discarded func(sec int64) bool
 }
 
@@ -37,6 +47,7 @@ type Batch struct {
 // BGP: a prefix occurs in one UPDATE once.
 func (c *Converter) Update(b Batch) rib.Update {
 	u := rib.Update{Source: b.Peer.Source}
+	c.suspects = c.suspects[:0]
 	for _, p := range b.Paths {
 		prefix, err := decodePrefix(p.GetNlri())
 		switch {
@@ -56,10 +67,10 @@ func (c *Converter) Update(b Batch) rib.Update {
 func (c *Converter) set(u *rib.Update, b *Batch, p *api.Path, prefix netip.Prefix) {
 	c.judge(b.Peer, p.Pattrs)
 	r := c.refused
-	if r == nil && b.Discarded != nil && c.a.TunnelEncap == nil &&
-		b.Peer.Carriers.Has(rib.CarrierTunnelEncap) && b.Discarded(p.GetAge().GetSeconds()) {
+	if r == nil && b.Discarded != nil && c.guessed() && b.Discarded(p.GetAge().GetSeconds()) {
 		r = &refused{rib.RefuseBadAttribute,
-			"received in the same second as a malformed attribute 23, which the BGP library drops without saying from which route"}
+			"received at the time of a malformed attribute 23, which the BGP library drops without saying from which route"}
+		c.suspects = append(c.suspects, Suspect{rib.PathKey{Prefix: prefix, PathID: p.Identifier}, p.GetAge().GetSeconds()})
 	}
 	if r != nil {
 		u.Refused = append(u.Refused, rib.Refusal{
@@ -73,6 +84,16 @@ func (c *Converter) set(u *rib.Update, b *Batch, p *api.Path, prefix netip.Prefi
 	claim := c.claim
 	claim.Prefix, claim.PathID, claim.Learned = prefix, p.Identifier, b.Time
 	u.Set = append(u.Set, claim)
+}
+
+// Suspects lists what the last Update has refused for Batch.Discarded. It is valid
+// until the next.
+func (c *Converter) Suspects() []Suspect { return c.suspects }
+
+// guessed says whether the claim is what the profile makes of a route that names no
+// tunnel, where an attribute 23 could have named another.
+func (c *Converter) guessed() bool {
+	return c.claim.Carrier >= rib.CarrierNextHop && c.peer.Carriers.Has(rib.CarrierTunnelEncap)
 }
 
 // judge makes c.claim and c.refused those of attrs at peer.

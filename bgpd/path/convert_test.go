@@ -162,18 +162,23 @@ func TestConverterRefusesWhatLostItsAttribute(t *testing.T) {
 	peer.Profile.VNI = &five
 	plain := route(t, "203.0.113.7/32", bgp.NewPathAttributeNextHop("10.0.0.11"))
 	with := route(t, "203.0.113.8/32", bgp.NewPathAttributeNextHop("10.0.0.11"), attribute23(t, octets(t, example)))
+	named := route(t, "203.0.113.10/32", bgp.NewPathAttributeNextHop("10.0.0.11"),
+		bgp.NewPathAttributeLargeCommunities([]*bgp.LargeCommunity{{ASN: gwASN, LocalData1: 0x0a00000b, LocalData2: 7}}))
+	plain.Identifier = 4
 	later := route(t, "203.0.113.9/32", bgp.NewPathAttributeNextHop("10.0.0.11"))
 	later.Age = timestamppb.New(time.Unix(1001, 0))
 	var c Converter
-	b := Batch{Peer: peer, Paths: []*api.Path{plain, with, later}, Discarded: func(sec int64) bool { return sec == 1000 }}
+	b := Batch{Peer: peer, Paths: []*api.Path{plain, with, later, named}, Discarded: func(sec int64) bool { return sec == 1000 }}
 	u := c.Update(b)
-	assert.Len(t, u.Set, 2)
+	assert.Len(t, u.Set, 3, "nothing is guessed of what has the attribute, or a large community")
 	require.Len(t, u.Refused, 1)
 	assert.Equal(t, netip.MustParsePrefix("203.0.113.7/32"), u.Refused[0].Prefix)
 	assert.Equal(t, rib.RefuseBadAttribute, u.Refused[0].Reason)
+	assert.Equal(t, []Suspect{{rib.PathKey{Prefix: netip.MustParsePrefix("203.0.113.7/32"), PathID: 4}, 1000}}, c.Suspects())
 
 	peer.Carriers = CarriersOf([]rib.Carrier{rib.CarrierNextHop})
 	assert.Empty(t, c.Update(b).Refused, "where attribute 23 is not believed, losing it loses nothing")
+	assert.Empty(t, c.Suspects())
 }
 
 func TestDecodePrefix(t *testing.T) {
