@@ -11,18 +11,22 @@
 //	|                    or ─── w1 ╪══╪ p1 ◄─┘  two arms       |
 //	+------------------------------+  +------------------------+
 //
-// In each round every contender has one turn (A B C A B C ...), in namespaces, and
-// as a process, of its own. It is ready when frames come through; then traffic runs, a
-// while uncounted, and then counted, at the sink. A turn in which somebody else
-// took the CPUs is told by the kernel's accounts (steal; how long the worker's
-// and the generator's threads were ready to run and did not) and is repeated.
+// In a round all contenders are started, each in namespaces of its own, and are ready
+// when frames come through. Then they take turns of half a second, there and back (A B B
+// A A B ...): traffic runs, a moment uncounted, and is then counted at the sink,
+// while the others' processes are stopped (SIGSTOP). Turns are short because the
+// speed of a virtual machine changes from second to second, by more than what is to be
+// told apart. A turn in which somebody else took the CPUs shows in the kernel's
+// accounts (steal; how long the worker's and the generator's threads were ready to run
+// and did not) and is repeated.
 //
 // Files:
 //
-//	main.go       command line, order of turns
+//	main.go       command line
+//	round.go      one round: order of turns, what they add up to
+//	stand.go      one contender with all around it, and one turn of it
 //	topology.go   namespaces, links, addresses
 //	contender.go  what a contender is; eipgw.go, testpmd.go
-//	trial.go      one turn
-//	procfs.go     whose time the CPUs spent; hugepages; the machine in words
+//	procfs.go     whose time the CPUs spent; huge pages; the machine in words
 //	report.go     medians, spread, ratios; Markdown and JSON
 package main

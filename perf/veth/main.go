@@ -15,6 +15,7 @@ import (
 // settings are what the command line says; they go into the results.
 type settings struct {
 	Rounds   int           `json:"rounds"`
+	Turns    int           `json:"turns"`
 	Warm     time.Duration `json:"warm-up"`
 	Time     time.Duration `json:"time"`
 	EIPs     int           `json:"eips"`
@@ -37,15 +38,16 @@ type settings struct {
 func parse(args []string) (settings, error) {
 	var s settings
 	f := flag.NewFlagSet("veth", flag.ContinueOnError)
-	f.IntVar(&s.Rounds, "rounds", 5, "measurements of each contender")
-	f.DurationVar(&s.Warm, "warm", time.Second, "how long traffic runs before it is counted")
-	f.DurationVar(&s.Time, "time", 3*time.Second, "how long it is counted")
+	f.IntVar(&s.Rounds, "rounds", 5, "how many times contenders are started afresh")
+	f.IntVar(&s.Turns, "turns", 10, "turns of each contender in a round")
+	f.DurationVar(&s.Warm, "warm", 100*time.Millisecond, "how long traffic runs in a turn before it is counted")
+	f.DurationVar(&s.Time, "time", 400*time.Millisecond, "how long it is counted")
 	f.IntVar(&s.EIPs, "eips", 256, "destinations, and bindings of eipgw")
 	f.IntVar(&s.Size, "size", 64, "bytes of a frame, its FCS of 4 bytes included")
 	f.IntVar(&s.Arms, "arms", 1, "1: frames leave by the interface that they came in by; 2: by another")
 	f.Float64Var(&s.Rate, "rate", 0, "frames a second that are offered; 0: as many as the generator can")
-	f.IntVar(&s.Retries, "retries", 5, "how many times a disturbed measurement is repeated")
-	f.Float64Var(&s.Steal, "steal", 0.01, "share of a CPU that the hypervisor may take before a measurement counts as disturbed")
+	f.IntVar(&s.Retries, "retries", 5, "how many times a disturbed turn is repeated")
+	f.Float64Var(&s.Steal, "steal", 0.01, "share of a CPU that the hypervisor may take before a turn counts as disturbed")
 	f.Float64Var(&s.Waiting, "waiting", 0.02, "share of the time that worker or generator may wait for their CPUs before it does")
 	f.StringVar(&s.Exe, "eipgw", "bin/eipgw", "the eipgw binary")
 	f.StringVar(&s.Against, "against", "", "another eipgw binary: the contender eipgw-other, and the reference")
@@ -61,8 +63,8 @@ func parse(args []string) (settings, error) {
 	switch {
 	case f.NArg() > 0:
 		return s, fmt.Errorf("unexpected argument %q", f.Arg(0))
-	case s.Rounds < 1, s.Time <= 0, s.EIPs < 1, s.EIPs > maxEIPs, s.Arms != 1 && s.Arms != 2, s.Rate < 0:
-		return s, fmt.Errorf("expected rounds and time > 0, eips from 1 to %d, arms 1 or 2, rate >= 0", maxEIPs)
+	case s.Rounds < 1, s.Turns < 1, s.Time <= 0, s.EIPs < 1, s.EIPs > maxEIPs, s.Arms != 1 && s.Arms != 2, s.Rate < 0:
+		return s, fmt.Errorf("expected rounds, turns and time > 0, eips from 1 to %d, arms 1 or 2, rate >= 0", maxEIPs)
 	}
 	return s, nil
 }
@@ -81,7 +83,7 @@ func main() {
 	}
 }
 
-// run measures every contender once per round, in turn, and reports.
+// run makes the rounds and reports.
 func run(ctx context.Context, s settings) error {
 	if err := preconditions(); err != nil {
 		return err
@@ -101,14 +103,15 @@ func run(ctx context.Context, s settings) error {
 	}
 	defer undo()
 	r := report{Machine: thisMachine(), Command: "go run ./perf/veth " + strings.Join(os.Args[1:], " "), Settings: s}
-	for round := 1; round <= s.Rounds; round++ {
-		for _, c := range cs {
-			t, err := measure(ctx, s, c, round)
-			if err != nil {
-				return fmt.Errorf("%s, round %d: %w", c.name(), round, err)
-			}
-			r.Trials = append(r.Trials, t...)
-			fmt.Fprintln(os.Stderr, t[len(t)-1].line())
+	for n := 1; n <= s.Rounds; n++ {
+		ts, err := round(ctx, s, cs)
+		if err != nil {
+			return fmt.Errorf("round %d: %w", n, err)
+		}
+		for _, t := range ts {
+			t.Round = n
+			fmt.Fprintln(os.Stderr, t.line())
+			r.Trials = append(r.Trials, t)
 		}
 	}
 	r.summarize(cs)
@@ -117,23 +120,6 @@ func run(ctx context.Context, s settings) error {
 		return nil
 	}
 	return r.write(s.Out)
-}
-
-// measure repeats a trial until nothing disturbs it, or too often.
-func measure(ctx context.Context, s settings, c contender, round int) ([]trial, error) {
-	var all []trial
-	for try := 0; ; try++ {
-		t, err := oneTrial(ctx, s, c)
-		if err != nil {
-			return nil, err
-		}
-		t.Contender, t.Round = c.name(), round
-		all = append(all, t)
-		if t.Disturbed == "" || try == s.Retries {
-			return all, nil
-		}
-		fmt.Fprintln(os.Stderr, t.line(), "- again")
-	}
 }
 
 func choose(all []contender, names string) ([]contender, error) {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -25,11 +24,18 @@ type cpuTime struct {
 
 func (c cpuTime) busy() float64 { return c.User + c.System + c.SoftIRQ }
 
-// since is the shares of the time that has passed since an earlier reading.
+func (c cpuTime) plus(d cpuTime) cpuTime {
+	return cpuTime{c.User + d.User, c.System + d.System, c.SoftIRQ + d.SoftIRQ, c.Idle + d.Idle, c.Steal + d.Steal}
+}
+
 func (c cpuTime) since(e cpuTime) cpuTime {
-	d := cpuTime{c.User - e.User, c.System - e.System, c.SoftIRQ - e.SoftIRQ, c.Idle - e.Idle, c.Steal - e.Steal}
-	all := max(1, d.busy()+d.Idle+d.Steal)
-	return cpuTime{d.User / all, d.System / all, d.SoftIRQ / all, d.Idle / all, d.Steal / all}
+	return cpuTime{c.User - e.User, c.System - e.System, c.SoftIRQ - e.SoftIRQ, c.Idle - e.Idle, c.Steal - e.Steal}
+}
+
+// shares turns ticks into shares of all of them.
+func (c cpuTime) shares() cpuTime {
+	all := max(1, c.busy()+c.Idle+c.Steal)
+	return cpuTime{c.User / all, c.System / all, c.SoftIRQ / all, c.Idle / all, c.Steal / all}
 }
 
 // cpuTimes reads the lines of generator and worker in /proc/stat (proc_stat(5)).
@@ -124,17 +130,6 @@ func thisMachine() machine {
 		m.Kernel, _, _ = strings.Cut(unix.ByteSliceToString(u.Release[:]), "-")
 	}
 	return m
-}
-
-// preconditions are those that no contender is without.
-func preconditions() error {
-	if os.Geteuid() != 0 {
-		return errors.New("needs root: it makes network namespaces and loads XDP programs")
-	}
-	if _, err := cpuTimes(); err != nil {
-		return err
-	}
-	return nil
 }
 
 const (

@@ -32,8 +32,9 @@ type summary struct {
 	Reference string  `json:"reference,omitempty"`
 	Ratio     float64 `json:"ratio,omitempty"`          // of the medians
 	Ratios    spread  `json:"ratios-by-round,omitzero"` // of each round's pair
-	Disturbed int     `json:"disturbed"`                // rounds that count although they were disturbed
-	Discarded int     `json:"discarded"`                // disturbed trials for which a better one counts
+	Turns     int     `json:"turns"`
+	Disturbed int     `json:"disturbed"` // turns that count although they were disturbed
+	Discarded int     `json:"discarded"` // disturbed turns that were repeated
 }
 
 // spread is a median and the range around it.
@@ -53,8 +54,8 @@ func median(v []float64) float64 {
 	return s[len(s)/2]
 }
 
-// column is one figure of every trial.
-func column(ts []trial, f func(trial) float64) []float64 {
+// column is one figure of every one of ts.
+func column[T any](ts []T, f func(T) float64) []float64 {
 	out := make([]float64, len(ts))
 	for i, t := range ts {
 		out[i] = f(t)
@@ -62,23 +63,14 @@ func column(ts []trial, f func(trial) float64) []float64 {
 	return out
 }
 
-// counting is the trials of a contender that count, one for each round: the least
-// disturbed, in most cases the only one.
-func (r *report) counting(name string) (ts []trial, discarded int) {
+// of is the trials of a contender, in the order of rounds.
+func (r *report) of(name string) (ts []trial) {
 	for _, t := range r.Trials {
-		last := len(ts) - 1
-		switch {
-		case t.Contender != name:
-		case last < 0 || ts[last].Round != t.Round:
+		if t.Contender == name {
 			ts = append(ts, t)
-		default:
-			discarded++
-			if t.disturbance() <= ts[last].disturbance() {
-				ts[last] = t
-			}
 		}
 	}
-	return ts, discarded
+	return ts
 }
 
 func rateOf(t trial) float64 { return t.Rate }
@@ -87,25 +79,25 @@ func (r *report) summarize(cs []contender) {
 	var best contender
 	bestRate := 0.0
 	for _, c := range cs {
-		ts, _ := r.counting(c.name())
+		ts := r.of(c.name())
 		if m := median(column(ts, rateOf)); c.reference() && m > bestRate {
 			best, bestRate = c, m
 		}
 	}
 	for _, c := range cs {
-		ts, discarded := r.counting(c.name())
-		s := summary{Contender: c.name(), What: c.what(), Rate: spreadOf(column(ts, rateOf)), Discarded: discarded}
+		ts := r.of(c.name())
+		s := summary{Contender: c.name(), What: c.what(), Rate: spreadOf(column(ts, rateOf))}
 		s.Offered = median(column(ts, func(t trial) float64 { return t.Offered }))
 		s.CPU.Generator = median(column(ts, func(t trial) float64 { return t.Generator.busy() }))
 		s.CPU.Worker = median(column(ts, func(t trial) float64 { return t.Worker.busy() }))
 		s.NsPerFrame = median(column(ts, func(t trial) float64 { return 1e9 * t.Worker.busy() / t.Rate }))
 		for _, t := range ts {
-			if t.Disturbed != "" {
-				s.Disturbed++
-			}
+			s.Turns += len(t.Rates)
+			s.Disturbed += t.Disturbed
+			s.Discarded += t.Discarded
 		}
 		if best != nil && !c.reference() {
-			refs, _ := r.counting(best.name())
+			refs := r.of(best.name())
 			s.Reference, s.Ratio = best.name(), s.Rate.Median/bestRate
 			var ratios []float64
 			for i, t := range ts {
@@ -121,19 +113,19 @@ func (r *report) markdown() string {
 	var b strings.Builder
 	s := r.Settings
 	fmt.Fprintf(&b, "`%s`\n\n", r.Command)
-	fmt.Fprintf(&b, "%d-byte frames (FCS included), %d EIPs, %d arm(s), %d rounds of %v after %v of warm-up; medians and [min, max].\n",
-		s.Size, s.EIPs, s.Arms, s.Rounds, s.Time, s.Warm)
+	fmt.Fprintf(&b, "%d-byte frames (FCS included), %d EIPs, %d arm(s), %d rounds of %d turns of %v after %v of warm-up; medians of the rounds and [min, max].\n",
+		s.Size, s.EIPs, s.Arms, s.Rounds, s.Turns, s.Time, s.Warm)
 	fmt.Fprintf(&b, "Machine: %d x %s, %s, Linux %s.\n\n", r.Machine.CPUs, r.Machine.CPU, r.Machine.Hypervisor, r.Machine.Kernel)
-	fmt.Fprintf(&b, "| Contender | Mpps at the sink | ns of CPU %d per frame | CPU %d busy | CPU %d busy | offered Mpps | ratio to best reference | disturbed, discarded |\n", workerCPU, generatorCPU, workerCPU)
+	fmt.Fprintf(&b, "| Contender | Mpps at the sink | ns of CPU %d per frame | CPU %d busy | CPU %d busy | offered Mpps | ratio to best reference | turns: all, disturbed, repeated |\n", workerCPU, generatorCPU, workerCPU)
 	fmt.Fprintln(&b, "|---|---|---|---|---|---|---|---|")
 	for _, m := range r.Summary {
 		ratio := "reference"
 		if m.Reference != "" {
 			ratio = fmt.Sprintf("**%.2f** [%.2f, %.2f] x %s", m.Ratio, m.Ratios.Min, m.Ratios.Max, m.Reference)
 		}
-		fmt.Fprintf(&b, "| %s | %.3f [%.3f, %.3f] | %.0f | %.0f %% | %.0f %% | %.2f | %s | %d, %d |\n", m.Contender,
+		fmt.Fprintf(&b, "| %s | %.3f [%.3f, %.3f] | %.0f | %.0f %% | %.0f %% | %.2f | %s | %d, %d, %d |\n", m.Contender,
 			m.Rate.Median/1e6, m.Rate.Min/1e6, m.Rate.Max/1e6, m.NsPerFrame, 100*m.CPU.Generator, 100*m.CPU.Worker,
-			m.Offered/1e6, ratio, m.Disturbed, m.Discarded)
+			m.Offered/1e6, ratio, m.Turns, m.Disturbed, m.Discarded)
 	}
 	fmt.Fprintln(&b)
 	for _, m := range r.Summary {

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/eipgw/eipgw/perf/lab"
+	"github.com/eipgw/eipgw/perf/loadgen"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -29,7 +30,7 @@ func (f fake) reference() bool { return f.ref }
 
 func trialsOf(name string, rates ...float64) (ts []trial) {
 	for i, r := range rates {
-		ts = append(ts, trial{Contender: name, Round: i + 1, Rate: r, Offered: 3e6, Worker: cpuTime{User: 0.25, System: 0.5, Idle: 0.25}})
+		ts = append(ts, trial{Contender: name, Round: i + 1, Rate: r, Rates: []float64{r}, Offered: 3e6, Worker: cpuTime{User: 0.25, System: 0.5, Idle: 0.25}})
 	}
 	return ts
 }
@@ -60,25 +61,25 @@ func TestSummaryComparesWithTheBestReference(t *testing.T) {
 	}
 }
 
-func TestTheLeastDisturbedTrialOfARoundCounts(t *testing.T) {
+func TestTurnsAddUp(t *testing.T) {
 	s := settings{Steal: 0.01, Waiting: 0.02}
-	at := func(round int, rate, steal, wait float64) trial {
-		x := trial{Contender: "a", Round: round, Rate: rate, WorkerWait: wait, Generator: cpuTime{Steal: steal}}
-		x.Disturbed = x.disturber(s)
-		return x
+	at := func(frames uint64, steal, wait float64) turn {
+		return turn{
+			time: time.Second, sent: 2 * frames, skipped: 1, received: loadgen.Count{Frames: frames, Bytes: 60 * frames},
+			worker: cpuTime{User: 50, Idle: 50}, generator: cpuTime{System: 100 * (1 - steal), Steal: 100 * steal}, workerWait: wait,
+		}
 	}
-	r := report{Trials: []trial{
-		at(1, 1, 0.05, 0), at(1, 2, 0, 0.01),
-		at(2, 3, 0.02, 0), at(2, 4, 0, 0.04),
-		at(3, 5, 0, 0),
-	}}
-	ts, discarded := r.counting("a")
-	assert.Equal(t, []float64{2, 3, 5}, column(ts, rateOf))
-	assert.Equal(t, 2, discarded)
-	assert.Empty(t, ts[0].Disturbed)
-	assert.Equal(t, "2.0 % stolen", ts[1].Disturbed)
-	r.summarize([]contender{fake{label: "a"}})
-	assert.Equal(t, 1, r.Summary[0].Disturbed)
+	got := sum([]turn{at(10, 0, 0), at(40, 0.05, 0), at(30, 0, 0.04)}, s)
+	assert.InDelta(t, 30, got.Rate, 1e-9)
+	assert.Equal(t, []float64{10, 40, 30}, got.Rates)
+	assert.InDelta(t, 60, got.Offered, 1e-9)
+	assert.Equal(t, loadgen.Count{Frames: 80, Bytes: 4800}, got.Received)
+	assert.EqualValues(t, 3, got.Skipped)
+	assert.InDelta(t, 0.5, got.Worker.busy(), 1e-9)
+	assert.InDelta(t, 0.05/3, got.Generator.Steal, 1e-9)
+	assert.Equal(t, 2, got.Disturbed)
+	assert.Equal(t, []string{"5.0 % stolen", "worker waited 4.0 %"}, got.By)
+	assert.Empty(t, at(1, 0.01, 0.02).disturber(s))
 }
 
 func TestMedian(t *testing.T) {
@@ -89,8 +90,9 @@ func TestMedian(t *testing.T) {
 func TestShareOfCPU(t *testing.T) {
 	earlier := cpuTime{User: 10, System: 20, SoftIRQ: 30, Idle: 40, Steal: 50}
 	now := cpuTime{User: 12, System: 23, SoftIRQ: 31, Idle: 43, Steal: 51}
-	assert.Equal(t, cpuTime{User: 0.2, System: 0.3, SoftIRQ: 0.1, Idle: 0.3, Steal: 0.1}, now.since(earlier))
-	assert.Zero(t, now.since(now))
+	assert.Equal(t, cpuTime{User: 0.2, System: 0.3, SoftIRQ: 0.1, Idle: 0.3, Steal: 0.1}, now.since(earlier).shares())
+	assert.Zero(t, now.since(now).shares())
+	assert.Equal(t, now, earlier.plus(now.since(earlier)))
 }
 
 func TestBusiestThread(t *testing.T) {
@@ -124,26 +126,33 @@ func TestCommandLine(t *testing.T) {
 	assert.Len(t, all, len(contenders(s)))
 	_, err = choose(all, "nobody")
 	assert.ErrorContains(t, err, `"nobody"`)
-	for _, bad := range [][]string{{"-arms", "3"}, {"-eips", "0"}, {"-rounds", "0"}, {"more"}} {
+	for _, bad := range [][]string{{"-arms", "3"}, {"-eips", "0"}, {"-rounds", "0"}, {"-turns", "0"}, {"more"}} {
 		_, err := parse(bad)
 		assert.Error(t, err, "%v", bad)
 	}
 	assert.ErrorContains(t, (&eipgw{exe: "/no/such/file"}).missing(), "make build")
 }
 
-// One turn of the real gateway, slow enough for any machine: what it says is
-// plausible, and nothing is left of it.
-func TestOneTurn(t *testing.T) {
+// A round with two real gateways, slow enough for any machine: what comes of it is
+// plausible, and nothing is left.
+func TestRound(t *testing.T) {
 	lab.Need(t, lab.Root, lab.Tool("go"), lab.Tool("nsenter"), lab.That(preconditions))
 	exe := filepath.Join(t.TempDir(), "eipgw")
 	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", exe, "github.com/eipgw/eipgw/cmd/eipgw").CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	for _, arms := range []int{1, 2} {
-		s := settings{Arms: arms, EIPs: 16, Size: 64, Rate: 5000, Warm: 10 * time.Millisecond, Time: 100 * time.Millisecond, Steal: 1, Waiting: 1}
-		got, err := oneTrial(t.Context(), s, &eipgw{settings: s, label: "eipgw", exe: exe})
+		s := settings{
+			Arms: arms, EIPs: 16, Size: 64, Rate: 5000, Turns: 2, Retries: 1, Steal: 1, Waiting: 1,
+			Warm: 10 * time.Millisecond, Time: 100 * time.Millisecond,
+		}
+		ts, err := round(t.Context(), s, []contender{&eipgw{settings: s, label: "one", exe: exe}, &eipgw{settings: s, label: "two", exe: exe}})
 		require.NoError(t, err)
-		assert.Positive(t, got.Received.Frames)
-		assert.Equal(t, got.Received.Frames*(46+64), got.Received.Bytes, "46 bytes of IP and the tunnel header")
-		assert.Positive(t, got.Worker.busy()+got.Worker.Idle)
+		require.Len(t, ts, 2)
+		for _, got := range ts {
+			assert.Len(t, got.Rates, 2)
+			assert.Positive(t, got.Rate)
+			assert.Equal(t, got.Received.Frames*(46+64), got.Received.Bytes, "46 bytes of IP and the tunnel header")
+			assert.InDelta(t, 1, got.Worker.busy()+got.Worker.Idle+got.Worker.Steal, 1e-9)
+		}
 	}
 }
