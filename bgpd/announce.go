@@ -49,6 +49,9 @@ func (s *Speaker) Announce(want []rib.Segment) error {
 // announce makes what GoBGP announces equal to want. It runs on the goroutine of
 // Run. GoBGP sends a session that comes up later all that it has.
 func (s *Speaker) announce(want []rib.Segment) {
+	s.mu.Lock()
+	cfg := s.cfg
+	s.mu.Unlock()
 	wanted := make(map[netip.Prefix]bool, len(want))
 	var failed error
 	for _, g := range want {
@@ -61,6 +64,9 @@ func (s *Speaker) announce(want []rib.Segment) {
 			break // withdraw nothing that may be covered by it
 		}
 		s.told[g.Prefix] = g
+		if err := cfg.CanAnnounce(g.Prefix); err != nil {
+			s.log.Warn(err.Error())
+		}
 	}
 	for p, g := range s.told {
 		if failed != nil {

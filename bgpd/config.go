@@ -138,8 +138,9 @@ type Config struct {
 
 	// Updates takes what virtual routers say; OnSource who may say something from
 	// now on, before the first Update of that source, or no longer, after the last.
-	// Both are called from the speaker's goroutines, one at a time for each source,
-	// and must not block. Nil drops.
+	// New and Reconfigure call OnSource for neighbors by address, the speaker's
+	// goroutines both for the rest, one call at a time. They must neither block nor
+	// call the speaker. Nil drops.
 	Updates  func(rib.Update)
 	OnSource func(Source)
 

@@ -98,6 +98,7 @@ func start(t *testing.T, cfg Config) *running {
 		assert.NoError(t, <-result)
 	})
 	t.Cleanup(r.stop)
+	eventually(t, "running", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return s.phase != phaseNew })
 	return r
 }
 

@@ -130,61 +130,70 @@ var connected = map[string]bool{"opensent": true, "openconfirm": true, stateUp: 
 // stateChanged follows a session. When it comes up its routes are told from then
 // on, when it goes down all of them are void at once.
 func (s *Speaker) stateChanged(addr netip.Addr, c stateChange) {
-	now := time.Now()
 	s.mu.Lock()
-	ses := s.sessions[addr]
+	ses := s.sessionIn(addr, c.state)
 	if ses == nil {
-		n := s.rangeOf(addr)
-		if n == nil || !connected[c.state] { // deconfigured or gone meanwhile
-			s.mu.Unlock()
-			return
-		}
-		ses = newSession(addr, n)
-		s.sessions[addr] = ses
+		s.mu.Unlock()
+		return
 	}
 	wasUp := ses.up
-	ses.state = c.state
-	learns := ses.n.Role == VirtualRouter
-	switch {
-	case c.state == stateUp && !wasUp:
-		ses.begin(c.local, c.routerID, now)
-		ses.syncBy = now.Add(s.cfg.SyncWait)
-		if learns {
-			ses.peer = ses.judge(&s.cfg)
-		}
-		s.todo.inspect[addr] = true
-	case c.state != stateUp && wasUp:
-		ses.end(now)
-		s.todo.revive[addr] = now.Add(ses.n.IdleHold)
-		if ses.dynamic {
-			s.forget(ses)
-		}
-	case ses.dynamic && !connected[c.state]: // never came up
-		s.forget(ses)
-	}
-	quiet := s.phase == phaseDone
-	up, name, why, source := ses.up, ses.n.name(), ses.lastError, ses.source()
+	s.advance(ses, c, time.Now())
+	up, stopping, n, why, source := ses.up, s.phase == phaseDone, ses.n, ses.lastError, ses.source()
 	s.mu.Unlock()
+	learns := n.Role == VirtualRouter
 	switch {
 	case up && !wasUp:
-		s.log.Info("bgpd: session up", "neighbor", addr, "name", name)
+		s.log.Info("bgpd: session up", "neighbor", addr, "name", n.name())
 		if learns && ses.dynamic {
 			s.open(ses, source)
 		}
-	case wasUp && !up && quiet:
-		return
-	case wasUp && !up:
-		s.log.Warn("bgpd: session down", "neighbor", addr, "name", name, "reason", why)
+	case wasUp && !up && !stopping:
+		s.log.Warn("bgpd: session down", "neighbor", addr, "name", n.name(), "reason", why)
 		switch {
 		case learns && ses.dynamic:
 			s.close(ses)
 		case learns:
 			s.emit(ses, rib.Update{Source: ses.id, RemoveAll: true})
 		}
-	default:
-		return
 	}
 	s.wake()
+}
+
+// sessionIn finds the session of a neighbor that is in a state, or makes it if the
+// neighbor is of a range and there. Nil is for whoever is deconfigured or gone
+// meanwhile. Caller holds mu.
+func (s *Speaker) sessionIn(addr netip.Addr, state string) *session {
+	if ses := s.sessions[addr]; ses != nil {
+		return ses
+	}
+	n := s.rangeOf(addr)
+	if n == nil || !connected[state] {
+		return nil
+	}
+	ses := newSession(addr, n)
+	s.sessions[addr] = ses
+	return ses
+}
+
+// advance brings a session into a new state. Caller holds mu.
+func (s *Speaker) advance(ses *session, c stateChange, now time.Time) {
+	wasUp := ses.up
+	ses.state = c.state
+	switch {
+	case c.state == stateUp && !wasUp:
+		ses.begin(c.local, c.routerID, now)
+		ses.syncBy = now.Add(s.cfg.SyncWait)
+		if ses.n.Role == VirtualRouter {
+			ses.peer = ses.judge(&s.cfg)
+		}
+		s.todo.inspect[ses.addr] = true
+	case c.state != stateUp && wasUp:
+		ses.end(now)
+		s.todo.revive[ses.addr] = now.Add(ses.n.IdleHold)
+	}
+	if ses.dynamic && !connected[c.state] {
+		s.forget(ses)
+	}
 }
 
 // rangeOf is the configured range that addr lies in, or nil. Caller holds mu.
@@ -251,6 +260,41 @@ func (s *Speaker) close(ses *session) {
 	ses.closed = true
 	s.updates(rib.Update{Source: ses.id, RemoveAll: true})
 	s.onSource(Source{ID: ses.id, Gone: true})
+}
+
+// register makes the session of a neighbor by address; a virtual router is a source
+// from then on. If it was there by a range, what it said by that is void.
+func (s *Speaker) register(n *Neighbor) {
+	if n.Range.IsValid() {
+		return
+	}
+	ses := newSession(n.Address, n)
+	s.mu.Lock()
+	before := s.sessions[n.Address]
+	s.sessions[n.Address] = ses
+	s.mu.Unlock()
+	if before != nil && before.n.Role == VirtualRouter {
+		s.close(before)
+	}
+	if n.Role == VirtualRouter {
+		s.open(ses, ses.source())
+	}
+}
+
+// unregister drops the sessions of a neighbor or a range, and voids what they said.
+func (s *Speaker) unregister(n *Neighbor) {
+	for _, ses := range s.of(n) {
+		s.mu.Lock()
+		delete(s.sessions, ses.addr)
+		delete(s.todo.revive, ses.addr)
+		s.mu.Unlock()
+		if n.Role == VirtualRouter {
+			s.close(ses)
+		}
+	}
+	s.mu.Lock()
+	delete(s.ranges, n.Range)
+	s.mu.Unlock()
 }
 
 // note takes what GoBGP logs about a neighbor.

@@ -24,13 +24,15 @@ func (s *Speaker) Reconfigure(cfg Config) error {
 	if err != nil {
 		return err
 	}
+	s.setup.Lock() // Run cannot begin meanwhile
 	s.mu.Lock()
-	err = needsRestart(&s.cfg, &cfg)
 	phase := s.phase
-	if err == nil && phase == phaseNew {
-		s.cfg = cfg
-	}
+	err = needsRestart(&s.cfg, &cfg)
 	s.mu.Unlock()
+	if err == nil && phase == phaseNew {
+		err = s.change(&cfg, func(*Config, difference) error { return nil })
+	}
+	s.setup.Unlock()
 	switch {
 	case err != nil || phase == phaseNew:
 		return err
@@ -55,14 +57,14 @@ func needsRestart(old, cfg *Config) error {
 	return errors.Join(errs...)
 }
 
-// change is what a new configuration means to the neighbors.
-type change struct {
+// difference is what a new configuration means to the neighbors.
+type difference struct {
 	gone, come []*Neighbor    // their sessions end, begin; both for what has to begin anew
 	stay       [][2]*Neighbor // old and new entry
 }
 
-func difference(old, cfg *Config) change {
-	var d change
+func compare(old, cfg *Config) difference {
+	var d difference
 	known := make(map[string]*Neighbor, len(old.Neighbors))
 	for i := range old.Neighbors {
 		known[old.Neighbors[i].key()] = &old.Neighbors[i]
@@ -94,32 +96,66 @@ func sameSession(a, b *Neighbor) bool {
 	return reflect.DeepEqual(bare(*a), bare(*b))
 }
 
-// apply changes over. It runs on the goroutine of Run. Policy goes first when
-// switches come and last when they go, so that it always fits who is there.
-func (s *Speaker) apply(cfg *Config) error {
+// change makes cfg the configuration, with its neighbors as sessions and sources. In
+// between, when those that go are gone and those that come not there, it runs f.
+func (s *Speaker) change(cfg *Config, f func(old *Config, d difference) error) error {
 	s.mu.Lock()
 	old := s.cfg
 	s.cfg = *cfg
 	s.mu.Unlock()
-	d := difference(&old, cfg)
-	var errs []error
+	d := compare(&old, cfg)
 	for _, n := range d.gone {
-		errs = append(errs, s.remove(n))
+		s.unregister(n)
+		s.log.Info("bgpd: neighbor removed", "neighbor", n.key(), "name", n.name())
 	}
-	if err := s.lib.SetPolicies(context.Background(), policies(cfg)); err != nil {
-		errs = append(errs, fmt.Errorf("bgpd: policy: %w", err))
-	}
+	err := f(&old, d)
 	judged := !slices.Equal(old.ServiceAddresses, cfg.ServiceAddresses)
 	for _, on := range d.stay {
 		s.update(on[0], on[1], judged)
-		if on[1].Role == Switch && nextHops(&old, on[0]) != nextHops(cfg, on[1]) {
-			s.readvertise(on[1])
-		}
 	}
 	for _, n := range d.come {
-		errs = append(errs, s.add(n))
+		s.register(n)
+	}
+	return err
+}
+
+// apply changes over while running, on the goroutine of Run. Policy changes when
+// those that go are gone and those that come not there, so that it always fits.
+func (s *Speaker) apply(cfg *Config) error {
+	var come []*Neighbor
+	var errs []error
+	err := s.change(cfg, func(old *Config, d difference) error {
+		come = d.come
+		for _, n := range d.gone {
+			errs = append(errs, s.remove(n))
+		}
+		if err := s.lib.SetPolicies(context.Background(), policies(cfg)); err != nil {
+			return fmt.Errorf("bgpd: policy: %w", err)
+		}
+		for _, on := range d.stay {
+			if on[1].Role == Switch && nextHops(old, on[0]) != nextHops(cfg, on[1]) {
+				s.readvertise(on[1])
+			}
+		}
+		return nil
+	})
+	errs = append(errs, err)
+	for _, n := range come {
+		if err := s.add(n); err != nil {
+			errs = append(errs, err)
+			s.disown(n)
+		}
 	}
 	return errors.Join(errs...)
+}
+
+// disown takes a neighbor that GoBGP would not have out of the configuration again,
+// so that the next one brings it in anew.
+func (s *Speaker) disown(n *Neighbor) {
+	s.unregister(n)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cfg.Neighbors = slices.DeleteFunc(slices.Clone(s.cfg.Neighbors), func(o Neighbor) bool { return o.key() == n.key() })
 }
 
 // nextHops is comparable: what n gets as next hops.
@@ -140,36 +176,17 @@ func (s *Speaker) of(n *Neighbor) []*session {
 	return list
 }
 
-// remove ends a neighbor or a range: its sessions get a Cease, and what they said is
-// void.
+// remove takes a neighbor or a range out of GoBGP: its sessions get a Cease.
 func (s *Speaker) remove(n *Neighbor) error {
 	var errs []error
-	if n.Range.IsValid() { // nobody comes any more
-		errs = append(errs, s.lib.DeleteDynamicNeighbor(context.Background(), &api.DeleteDynamicNeighborRequest{
-			Prefix: n.Range.String(), PeerGroup: groupName(n),
-		}))
-	}
-	for _, ses := range s.of(n) {
-		s.mu.Lock()
-		delete(s.sessions, ses.addr)
-		delete(s.todo.revive, ses.addr)
-		s.mu.Unlock()
-		if n.Role == VirtualRouter {
-			s.close(ses)
-		}
-	}
-	if n.Range.IsValid() {
-		s.mu.Lock()
-		delete(s.ranges, n.Range)
-		s.mu.Unlock()
+	switch {
+	case n.Range.IsValid():
 		errs = append(errs, s.removeGroup(n))
-	} else {
+	case n.Password != "":
+		errs = append(errs, s.removeFromLibrary(n), s.clearPassword(n))
+	default:
 		errs = append(errs, s.removeFromLibrary(n))
-		if n.Password != "" {
-			errs = append(errs, s.clearPassword(n))
-		}
 	}
-	s.log.Info("bgpd: neighbor removed", "neighbor", n.key(), "name", n.name())
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("bgpd: remove neighbor %s: %w", n.key(), err)
 	}
@@ -180,8 +197,10 @@ func (s *Speaker) remove(n *Neighbor) error {
 // that are gone, and its peer group.
 func (s *Speaker) removeGroup(n *Neighbor) error {
 	ctx := context.Background()
-	var errs []error
 	var members []string
+	errs := []error{s.lib.DeleteDynamicNeighbor(ctx, &api.DeleteDynamicNeighborRequest{ // nobody comes any more
+		Prefix: n.Range.String(), PeerGroup: groupName(n),
+	})}
 	errs = append(errs, s.lib.ListPeer(ctx, &api.ListPeerRequest{}, func(p *api.Peer) {
 		if p.GetConf().GetPeerGroup() == groupName(n) {
 			members = append(members, p.GetState().GetNeighborAddress())

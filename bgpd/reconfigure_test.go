@@ -58,6 +58,61 @@ func TestReconfigureNeighbors(t *testing.T) {
 	assert.Empty(t, r.violations())
 }
 
+// TestReconfigureOneOfARange: a router that is there by a range gets an entry of its
+// own, and loses it again.
+func TestReconfigureOneOfARange(t *testing.T) {
+	n := newNetwork()
+	vr, other := n.host(200), n.host(201)
+	many := Neighbor{Range: netip.PrefixFrom(n.host(128), 25), Role: VirtualRouter, ASN: 65100}
+	r := start(t, n.config(many))
+	claim := func(a netip.Addr, v uint32) *peer {
+		p := join(t, n.gateway(), a, peerOptions{as: 65100})
+		p.claim("10.255.0.1", pathAttrs{large("10.0.0.11", v)}, "203.0.113.1/32")
+		eventually(t, "claim", func() bool {
+			c, ok := r.path(a, "203.0.113.1/32")
+			return ok && c.Tunnel.VNI == encap.VNI(v)
+		})
+		return p
+	}
+	claim(other, 9)
+	p := claim(vr, 1)
+	require.NoError(t, r.Reconfigure(n.config(many, passive(vr, VirtualRouter, 65100))))
+	assert.Zero(t, r.held(vr), "what it said by the range is void")
+	eventually(t, "Cease", func() bool { p.mu.Lock(); defer p.mu.Unlock(); return p.notice != nil && p.notice.ErrorCode == 6 })
+	claim(vr, 2).reset()
+	eventually(t, "void", func() bool { return r.held(vr) == 0 })
+	assert.True(t, r.isSource(vr), "by its own entry it stays a source")
+	claim(vr, 3)
+	require.NoError(t, r.Reconfigure(n.config(many)))
+	assert.False(t, r.isSource(vr))
+	claim(vr, 4).reset()
+	eventually(t, "gone", func() bool { return !r.isSource(vr) })
+	assert.Equal(t, 1, r.held(other))
+	assert.Zero(t, r.neighbor(other).Flaps)
+	assert.Empty(t, r.violations())
+}
+
+// TestReconfigureFailsHalfway: a neighbor that cannot be added is not there, the
+// others are, and the next configuration tries it again.
+func TestReconfigureFailsHalfway(t *testing.T) {
+	n := newNetwork()
+	good, bad := passive(n.host(2), VirtualRouter, 65100), passive(n.host(3), VirtualRouter, 65100)
+	r := start(t, n.config())
+	bad.Password = "secret"
+	r.Speaker.mu.Lock()
+	r.unsecured[bad.key()] = "as if the kernel had not taken it"
+	r.Speaker.mu.Unlock()
+	err := r.Reconfigure(n.config(bad, good))
+	assert.ErrorContains(t, err, "neighbor "+bad.key()+": password: as if")
+	assert.False(t, r.isSource(bad.Address))
+	assert.Len(t, r.Neighbors(), 1)
+	join(t, n.gateway(), good.Address, peerOptions{as: 65100})
+	require.NoError(t, r.Reconfigure(n.config(bad, good)))
+	assert.True(t, r.isSource(bad.Address))
+	eventually(t, "there", func() bool { return r.neighbor(bad.Address).State == "active" })
+	assert.Zero(t, r.neighbor(good.Address).Flaps)
+}
+
 // TestReconfigureChangesSession: what a session is made of changes, so it begins anew.
 func TestReconfigureChangesSession(t *testing.T) {
 	n := newNetwork()
@@ -159,15 +214,28 @@ func TestReconfigureRefuses(t *testing.T) {
 	assert.Len(t, r.Neighbors(), 1, "what was known last")
 }
 
-func TestReconfigureBeforeRun(t *testing.T) {
+// TestSourcesBeforeRun: who is configured by address is a source before anything runs,
+// so that its initial dump can be waited for.
+func TestSourcesBeforeRun(t *testing.T) {
 	n := newNetwork()
-	s, err := New(n.config())
+	m := newModel()
+	cfg := n.config(passive(n.host(2), VirtualRouter, 65100), passive(n.host(3), VirtualRouter, 65100), passive(n.host(4), Switch, 65001))
+	cfg.Updates, cfg.OnSource = m.update, m.source
+	s, err := New(cfg)
 	require.NoError(t, err)
-	require.NoError(t, s.Reconfigure(n.config(passive(n.host(2), Switch, 65001))))
+	assert.True(t, m.isSource(n.host(2)) && m.isSource(n.host(3)))
+	assert.False(t, m.isSource(n.host(4)))
+	again := n.config(passive(n.host(3), VirtualRouter, 65100), passive(n.host(5), VirtualRouter, 65100))
+	again.Neighbors[0].MaxPrefixes = 7
+	require.NoError(t, s.Reconfigure(again))
+	assert.False(t, m.isSource(n.host(2)))
+	assert.True(t, m.isSource(n.host(5)))
+	assert.Equal(t, 7, m.sources[id(n.host(3))].MaxPrefixes)
 	list := s.Neighbors()
-	require.Len(t, list, 1)
-	assert.Equal(t, n.host(2), list[0].Address)
+	require.Len(t, list, 2)
+	assert.Equal(t, n.host(3), list[0].Address)
 	assert.Equal(t, stateIdle, list[0].State)
+	assert.Empty(t, m.violations())
 }
 
 // dialMD5 connects from addr with a TCP-MD5 password, without BGP on it.

@@ -20,7 +20,8 @@ import (
 // methods may be called from any goroutine, before and while Run runs.
 //
 // GoBGP's calls take no context and wait for its one loop. So only the goroutine of
-// Run makes them, and nobody holds a lock meanwhile.
+// Run makes them, and nobody holds a lock meanwhile, except out while routes are judged
+// anew: GoBGP's loop waits for nobody who takes that.
 type Speaker struct {
 	log      *slog.Logger
 	updates  func(rib.Update) // called under out
@@ -35,6 +36,8 @@ type Speaker struct {
 	wakeup  chan struct{}                // there is something in todo
 	done    chan struct{}                // closed when Run takes no more work
 
+	setup sync.Mutex // held while Run begins, and while it may not; taken before mu
+
 	mu         sync.Mutex // guards what follows; never held across calls of GoBGP or callbacks
 	phase      phase
 	cfg        Config // with defaults; its neighbors are replaced as a whole, never changed
@@ -46,7 +49,7 @@ type Speaker struct {
 	counted    time.Time         // when received and accepted were read
 	advertised map[Family]uint64 // segments that GoBGP announces
 
-	out     sync.Mutex // serialises updates and onSource; taken before mu, if both
+	out     sync.Mutex // serializes updates and onSource; taken before mu, if both
 	stopped bool       // guarded by out: nothing goes out any more
 }
 
@@ -66,7 +69,8 @@ type todo struct {
 	retry    time.Time                // announcing failed: again then
 }
 
-// New checks the configuration; nothing is opened before Run.
+// New checks the configuration, and tells OnSource of the virtual routers that it has
+// by address. Nothing is opened before Run.
 func New(cfg Config) (*Speaker, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -93,6 +97,9 @@ func New(cfg Config) (*Speaker, error) {
 	if s.onSource == nil {
 		s.onSource = func(Source) {}
 	}
+	for i := range cfg.Neighbors {
+		s.register(&cfg.Neighbors[i])
+	}
 	return s, nil
 }
 
@@ -104,14 +111,17 @@ func New(cfg Config) (*Speaker, error) {
 // Two goroutines outlive it, because GoBGP has no end: its Serve loop, and if the
 // sessions did not end in time the call that waits for them.
 func (s *Speaker) Run(ctx context.Context) error {
+	s.setup.Lock()
 	s.mu.Lock()
-	if s.phase != phaseNew {
-		s.mu.Unlock()
+	phase, cfg := s.phase, s.cfg
+	if phase == phaseNew {
+		s.phase = phaseRunning
+	}
+	s.mu.Unlock()
+	s.setup.Unlock()
+	if phase != phaseNew {
 		return errors.New("bgpd: run: the speaker has run already; expected a new one")
 	}
-	s.phase = phaseRunning
-	cfg := s.cfg
-	s.mu.Unlock()
 
 	logger := &libLogger{log: s.log, trace: cfg.Trace, gate: &s.gate, note: s.note, noPassword: s.notePassword}
 	s.lib = server.NewBgpServer(append(s.options, server.LoggerOption(logger))...)

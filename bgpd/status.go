@@ -59,11 +59,9 @@ func (s *Speaker) Neighbors() []NeighborStatus {
 	for i := range s.cfg.Neighbors {
 		n := &s.cfg.Neighbors[i]
 		if !n.Range.IsValid() {
-			ses := s.sessions[n.Address]
-			if ses == nil { // not running yet
-				ses = newSession(n.Address, n)
+			if ses := s.sessions[n.Address]; ses != nil { // it comes right after its configuration
+				list = append(list, ses.status(s.advertisedTo(ses)))
 			}
-			list = append(list, ses.status(s.advertisedTo(ses)))
 			continue
 		}
 		list = append(list, s.rangeStatus(n)...)

@@ -61,14 +61,31 @@ func (c Config) Validate() error {
 }
 
 func (c *Config) validateNeighbor(n *Neighbor, before []Neighbor) []error {
-	var errs []error
-	bad := func(format string, args ...any) {
-		errs = append(errs, fmt.Errorf("bgpd: neighbor %s: "+format, append([]any{n.key()}, args...)...))
+	if n.Address.IsValid() == n.Range.IsValid() {
+		return []error{fmt.Errorf("bgpd: neighbor %s: expected either an address or a range", n.key())}
 	}
+	var m mistakes
+	c.validateWho(n, m.of(n))
+	c.validateSession(n, m.of(n))
+	c.validateFamilies(n, m.of(n))
+	c.validateOverlap(n, before, m.of(n))
+	n.validateLearning(m.of(n))
+	return m
+}
+
+// mistakes collects what is wrong.
+type mistakes []error
+
+// of reports mistakes of one neighbor.
+func (m *mistakes) of(n *Neighbor) func(format string, args ...any) {
+	return func(format string, args ...any) {
+		*m = append(*m, fmt.Errorf("bgpd: neighbor %s: "+format, append([]any{n.key()}, args...)...))
+	}
+}
+
+// validateWho checks address, range, role and AS.
+func (c *Config) validateWho(n *Neighbor, bad func(string, ...any)) {
 	switch {
-	case n.Address.IsValid() == n.Range.IsValid():
-		bad("expected either an address or a range")
-		return errs
 	case n.Address.Is4In6() || n.Address.Zone() != "" || n.Address.IsLinkLocalUnicast() && n.Address.Is6():
 		bad("link-local and IPv4-mapped addresses are not supported")
 	case n.Range.IsValid() && n.Range != n.Range.Masked():
@@ -84,6 +101,10 @@ func (c *Config) validateNeighbor(n *Neighbor, before []Neighbor) []error {
 	if n.ASN == 0 {
 		bad("asn 0: expected the neighbor's")
 	}
+}
+
+// validateSession checks what the session is made of.
+func (c *Config) validateSession(n *Neighbor, bad func(string, ...any)) {
 	if len(n.Password) > maxPassword {
 		bad("password of %d octets: expected at most %d", len(n.Password), maxPassword)
 	}
@@ -107,6 +128,10 @@ func (c *Config) validateNeighbor(n *Neighbor, before []Neighbor) []error {
 			bad("%s %s: expected whole seconds from %s to %s", t.name, t.d, t.min, t.max)
 		}
 	}
+}
+
+// validateFamilies makes sure that what a switch gets has a next hop.
+func (c *Config) validateFamilies(n *Neighbor, bad func(string, ...any)) {
 	for _, f := range n.Families {
 		if f != IPv4 && f != IPv6 {
 			bad("family %d: expected %s or %s", f, IPv4, IPv6)
@@ -117,13 +142,10 @@ func (c *Config) validateNeighbor(n *Neighbor, before []Neighbor) []error {
 	if n.Role == Switch && len(n.Families) == 0 && len(c.families(n)) == 0 {
 		bad("no segment has a next hop; expected a service address of %s", n.family())
 	}
-	errs = append(errs, c.validateOverlap(n, before)...)
-	return append(errs, n.validateLearning()...)
 }
 
 // validateOverlap makes sure that one neighbor has one role and one range.
-func (c *Config) validateOverlap(n *Neighbor, before []Neighbor) []error {
-	var errs []error
+func (c *Config) validateOverlap(n *Neighbor, before []Neighbor, bad func(string, ...any)) {
 	for i := range before {
 		o := &before[i]
 		var clash bool
@@ -138,19 +160,13 @@ func (c *Config) validateOverlap(n *Neighbor, before []Neighbor) []error {
 			clash = o.Range.Contains(n.Address) && n.Role != o.Role
 		}
 		if clash {
-			errs = append(errs, fmt.Errorf("bgpd: neighbor %s (%s) overlaps neighbor %s (%s): expected one entry for each, and one role inside a range",
-				n.key(), n.Role, o.key(), o.Role))
+			bad("%s, overlaps neighbor %s, %s: expected one entry for each, and one role inside a range", n.Role, o.key(), o.Role)
 		}
 	}
-	return errs
 }
 
 // validateLearning checks what is for virtual routers only.
-func (n *Neighbor) validateLearning() []error {
-	var errs []error
-	bad := func(format string, args ...any) {
-		errs = append(errs, fmt.Errorf("bgpd: neighbor %s: "+format, append([]any{n.key()}, args...)...))
-	}
+func (n *Neighbor) validateLearning(bad func(string, ...any)) {
 	if n.Role == Switch && (n.Allow != nil || n.MaxPrefixes != 0 || n.Carriers != nil || n.Profile != (Profile{})) {
 		bad("allow, max prefixes, carriers and profile are for virtual routers: nothing is learned from a switch")
 	}
@@ -178,7 +194,6 @@ func (n *Neighbor) validateLearning() []error {
 	if err := t.Validate(); err != nil {
 		bad("profile: %w", err)
 	}
-	return errs
 }
 
 type timer struct {

@@ -70,15 +70,15 @@ func TestValidate(t *testing.T) {
 		"no segment has a next hop; expected a service address of ipv4": func(c *Config) {
 			c.NextHop, c.ServiceAddresses = NextHopService, nil
 		},
-		"neighbor 10.0.1.1 (switch) overlaps neighbor 10.0.1.1 (switch)":               func(c *Config) { c.Neighbors = append(c.Neighbors, *sw(c)) },
-		"neighbor 10.1.0.0/24 (virtual-router) overlaps neighbor 10.1.0.0/16 (switch)": func(c *Config) { sw(c).Address, sw(c).Range = netip.Addr{}, prefix("10.1.0.0/16") },
-		"neighbor 10.1.0.7 (switch)":                        func(c *Config) { vr(c).Role = Switch },
-		"allow, max prefixes, carriers and profile":         func(c *Config) { sw(c).Profile.VNI = vni(1) },
-		"allow 203.0.113.7/24":                              func(c *Config) { vr(c).Allow = []netip.Prefix{netip.MustParsePrefix("203.0.113.7/24")} },
-		"max prefixes -1":                                   func(c *Config) { vr(c).MaxPrefixes = -1 },
-		"carrier static: expected tunnel-encap":             func(c *Config) { vr(c).Carriers = []rib.Carrier{rib.CarrierStatic} },
-		"profile: encap: tunnel to 192.0.2.1: VNI 16777216": func(c *Config) { vr(c).Profile.VNI = vni(1 << 24) },
-		"want a unicast address":                            func(c *Config) { vr(c).Profile.InnerDst = encap.MAC{1} },
+		"neighbor 10.0.1.1: switch, overlaps neighbor 10.0.1.1, switch":               func(c *Config) { c.Neighbors = append(c.Neighbors, *sw(c)) },
+		"neighbor 10.1.0.0/24: virtual-router, overlaps neighbor 10.1.0.0/16, switch": func(c *Config) { sw(c).Address, sw(c).Range = netip.Addr{}, prefix("10.1.0.0/16") },
+		"neighbor 10.1.0.7: switch, overlaps":                                         func(c *Config) { vr(c).Role = Switch },
+		"allow, max prefixes, carriers and profile":                                   func(c *Config) { sw(c).Profile.VNI = vni(1) },
+		"allow 203.0.113.7/24":                                                        func(c *Config) { vr(c).Allow = []netip.Prefix{netip.MustParsePrefix("203.0.113.7/24")} },
+		"max prefixes -1":                                                             func(c *Config) { vr(c).MaxPrefixes = -1 },
+		"carrier static: expected tunnel-encap":                                       func(c *Config) { vr(c).Carriers = []rib.Carrier{rib.CarrierStatic} },
+		"profile: encap: tunnel to 192.0.2.1: VNI 16777216":                           func(c *Config) { vr(c).Profile.VNI = vni(1 << 24) },
+		"want a unicast address":                                                      func(c *Config) { vr(c).Profile.InnerDst = encap.MAC{1} },
 	} {
 		c := good()
 		change(&c)

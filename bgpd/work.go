@@ -83,26 +83,15 @@ func (s *Speaker) due(now time.Time) time.Time {
 	return next
 }
 
-// add makes GoBGP know a neighbor or a range. A virtual router by address is a
-// source from then on.
+// add makes GoBGP know a neighbor or a range. Without its password in force it is
+// taken out again.
 func (s *Speaker) add(n *Neighbor) error {
-	if !n.Range.IsValid() {
-		ses := newSession(n.Address, n)
-		s.mu.Lock()
-		s.sessions[n.Address] = ses
-		s.mu.Unlock()
-		if n.Role == VirtualRouter {
-			s.open(ses, ses.source())
-		}
-	}
 	if err := s.addToLibrary(n); err != nil {
 		return fmt.Errorf("bgpd: neighbor %s: %w", n.key(), err)
 	}
 	return nil
 }
 
-// addToLibrary adds what GoBGP knows of a neighbor; without its password in force it
-// is taken out again.
 func (s *Speaker) addToLibrary(n *Neighbor) error {
 	ctx := context.Background()
 	if n.Range.IsValid() {
@@ -115,8 +104,13 @@ func (s *Speaker) addToLibrary(n *Neighbor) error {
 		if err != nil {
 			return err
 		}
-	} else if err := s.lib.AddPeer(ctx, &api.AddPeerRequest{Peer: apiPeer(n)}); err != nil {
-		return err
+	} else {
+		if s.lookup(n.Address) != nil { // it is there by a range
+			_ = s.removeFromLibrary(n) // then it is gone meanwhile
+		}
+		if err := s.lib.AddPeer(ctx, &api.AddPeerRequest{Peer: apiPeer(n)}); err != nil {
+			return err
+		}
 	}
 	s.mu.Lock()
 	why, unsecured := s.unsecured[n.key()]
