@@ -86,6 +86,12 @@ bench: $(BENCHSTAT) ## benchmarks in memory, COUNT times (default 10), medians b
 	go test -run '^$$' -bench . -benchmem -count $(COUNT) ./perf/ | tee $(CACHE)/bench.txt
 	$(BENCHSTAT) $(CACHE)/bench.txt
 
+ROUNDS ?= 5
+.PHONY: peers
+peers: root ## eipgw and dpdk-testpmd in turn over veth, ROUNDS times (default 5), medians
+	.ci/packages bench
+	go run ./perf/veth -rounds $(ROUNDS)
+
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf bin .cache
