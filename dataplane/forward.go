@@ -83,8 +83,12 @@ func (fw *Forwarder) Process(b *Burst) {
 	fw.classify(b)
 	if fw.n4+fw.n6 > 0 {
 		fw.reader.Begin()
-		fw.reader.Lookup4(fw.dst4[:fw.n4], fw.val4[:])
-		fw.reader.Lookup6(fw.dst6[:fw.n6], fw.val6[:])
+		if fw.n4 > 0 { // a lookup of none still clears its scratch memory
+			fw.reader.Lookup4(fw.dst4[:fw.n4], fw.val4[:])
+		}
+		if fw.n6 > 0 {
+			fw.reader.Lookup6(fw.dst6[:fw.n6], fw.val6[:])
+		}
 		fw.rewrite(b)
 		fw.reader.End()
 	}

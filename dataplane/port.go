@@ -8,6 +8,11 @@ import (
 )
 
 // PortInfo says what a port is. It is constant for the port's life.
+//
+// It has no VLAN: a port receives frames of any VLAN, tagged or not, and the tags are
+// taken off unread. Which VLAN a frame is sent in is part of the tunnel header. Where
+// VLANs are to be kept apart, the switch does so: by the VLANs that it lets through to
+// the port.
 type PortInfo struct {
 	ID    fib.PortID
 	Name  string    // interface name, or file name for a pcap port
@@ -42,7 +47,8 @@ type Port interface {
 	Rx(b *Burst) (int, error)
 
 	// Tx queues frames to be sent, in order, and returns how many it took: the rest
-	// found no room. A frame whose buffer is this port's own is sent in place and
+	// found no room. Took is not sent: what the device refuses later is lost, and
+	// counted by the port. A frame whose buffer is this port's own is sent in place and
 	// marked Taken; the bytes of any other are copied before Tx returns. No frame is
 	// longer than PortInfo.MaxFrame.
 	Tx(frames []*Frame) int
@@ -70,6 +76,7 @@ type Waiter interface {
 // Descriptor is a port whose file descriptor polls readable while a frame waits. A
 // worker whose ports all have one sleeps on all of them at once.
 type Descriptor interface {
-	// FD is the descriptor, or -1 while there is none (port down).
+	// FD is the descriptor, or -1 while there is none (port down). The worker asks
+	// before every sleep.
 	FD() int
 }

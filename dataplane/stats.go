@@ -12,7 +12,7 @@ import (
 type Count struct{ Packets, Bytes uint64 }
 
 // PortCounters counts what one worker received from and sent to one port. A frame is
-// sent when the port took it.
+// sent when the port took it: what the device then refuses, the port counts for itself.
 type PortCounters struct{ RxPackets, RxBytes, TxPackets, TxBytes uint64 }
 
 // DropCounters counts dropped frames by Reason; bytes are those received.
@@ -46,7 +46,7 @@ func (s WorkerStats) Received() (n uint64) {
 	return n
 }
 
-// Sent counts the frames that ports took.
+// Sent counts the frames that ports took, whether or not their devices sent them.
 func (s WorkerStats) Sent() (n uint64) {
 	for i := range s.Ports {
 		n += s.Ports[i].TxPackets

@@ -189,18 +189,23 @@ func (w *Worker) end(p *workerPort) {
 	w.pacer.use(left)
 }
 
-// note keeps why the port fails, nil when it does not.
+// note keeps why the port fails now, nil when it does not. From one reason to another
+// is no new failure.
 func (p *workerPort) note(err error) {
-	if failing := p.err.Load() != nil; failing == (err != nil) {
+	last := p.err.Load()
+	switch {
+	case err == nil:
+		if last != nil {
+			p.err.Store(nil)
+		}
 		return
-	}
-	if err == nil {
-		p.err.Store(nil)
+	case last == nil:
+		p.failures.Add(1)
+	case (*last).Error() == err.Error(): // by text: ports may make the error anew each time
 		return
 	}
 	kept := err // so that only this way allocates
 	p.err.Store(&kept)
-	p.failures.Add(1)
 }
 
 // forward decides about the burst that the port has received, and sends what is to

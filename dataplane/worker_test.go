@@ -240,6 +240,11 @@ func TestWorkerSurvivesPorts(t *testing.T) {
 	assert.EqualValues(t, 1, st.Ports[1].Failures, "failures, not polls")
 	assert.NoError(t, st.Ports[0].Err)
 
+	gone := errors.New("card pulled as well")
+	s.south.SetDown(gone)
+	until(t, "the other reason is seen", func() bool { return errors.Is(s.w.Snapshot().Ports[1].Err, gone) })
+	assert.EqualValues(t, 1, s.w.Snapshot().Ports[1].Failures, "the same failure still")
+
 	s.south.SetDown(nil)
 	until(t, "the recovery is seen", func() bool { return s.w.Snapshot().Ports[1].Err == nil })
 	s.north.Inject(udp7)
