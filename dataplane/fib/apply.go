@@ -93,7 +93,7 @@ func (c *Compiler) apply(ch *change, rep *Report, left int) {
 		c.bind(c.sets[old], -1)
 	}
 	if *to == nil {
-		*to = make([]netip.Prefix, 0, left)
+		*to = make([]netip.Prefix, 0, min(left, changeBatch))
 	}
 	*to = append(*to, p)
 }

@@ -6,11 +6,9 @@ import (
 )
 
 // buckets is a hash table of IPv6 blocks of 256 addresses, /120, for prefixes
-// longer than that: EIPs, dense or alone. A block's word is a node over its last 8
-// bits, in which 0 sends the lookup on to the trie; or, where one single address of
-// the block is bound, its value directly, and then the key's last 8 bits are that
-// address's. So an EIP that is alone costs one cache line, and EIPs next to each
-// other cost what they do in IPv4.
+// longer than that: EIPs, dense or alone. A block has a word over its last 8 bits,
+// see node, where 0 sends the lookup on to the trie. So an EIP that is alone costs
+// one cache line, and EIPs next to each other cost what they do in IPv4.
 //
 // The table grows and shrinks by pages, so that no change takes long (extendible
 // hashing):
@@ -150,48 +148,37 @@ func (b *buckets) find(a Addr6) (*bucket, int) {
 // paint gives every gap of p, all of them in one block, its value. reserve has
 // been called for the block.
 func (b *buckets) paint(p *paint) {
-	var (
-		l    = &b.level
-		a    = p.gap.lo
-		k, i = b.find(a)
-		key  = a
-		old  uint32
-		word uint32
-	)
+	a := p.gap.lo
+	k, i := b.find(a)
+	old := uint32(0)
 	if i >= 0 {
-		key, old = k.key[i], k.word[i]
+		old = k.word[i]
 	}
-	if p.single && old>>kindShift == kindMarked {
-		if word, ok := b.paintOne(old, a.byteAt(128), p.value); ok {
-			b.publish(k, i, word)
-			return
-		}
-	}
-	if old>>kindShift == kindDense {
-		b.paintDense(unsafe.Add(b.base, uintptr(old&lineMask)<<4), p)
-		if !p.tidy {
-			return
-		}
-		b.unpack(old, &l.out)
-	} else {
-		b.unpackBlock(block{key, old}, &l.in)
-		l.paint(p)
-	}
-	switch at, v, n := l.out.bound(); {
-	case n == 0 || n == 1 && i < 0 || n == 1 && at == key.byteAt(128):
-		word = v
-		key.Lo = key.Lo&^0xff | uint64(at)
-		if old >= firstDense {
-			b.retire(old)
-		}
-	default:
-		word = b.repack(&l.out, old, true)
-	}
+	word := b.paintBlock(old, p)
 	if i >= 0 {
 		b.publish(k, i, word)
 	} else if word != 0 {
-		b.insert(block{key, word})
+		b.insert(block{Addr6{a.Hi, a.Lo &^ 0xff}, word})
 	}
+}
+
+// paintBlock paints what is behind a block's word, and returns its word then.
+func (b *buckets) paintBlock(w uint32, p *paint) uint32 {
+	if p.single && w>>kindShift == kindPacked && w&withRuns == 0 {
+		if to, ok := b.paintOne(w, p.gap.lo.byteAt(128), p.value); ok {
+			return to
+		}
+	}
+	if w>>kindShift == kindDense {
+		b.paintDense(b.nodeAt(w), p)
+		if p.tidy {
+			w = b.tidy(w)
+		}
+		return w
+	}
+	b.unpack(w, &b.level.in)
+	b.level.paint(p)
+	return b.repack(&b.level.out, w)
 }
 
 // paintDense paints single addresses of a node.
@@ -215,37 +202,4 @@ func (l *level) paint(p *paint) {
 		done = int(p.gap.hi.byteAt(128)) + 1
 	}
 	l.copy(run, done, 256)
-}
-
-// unpackBlock is unpack for a block's word, which where it is direct is for the
-// key's own address alone.
-func (b *buckets) unpackBlock(k block, r *runs) {
-	if k.word >= firstDense || k.word == 0 {
-		b.unpack(k.word, r)
-		return
-	}
-	at := int(k.key.byteAt(128))
-	r.n = 0
-	if at > 0 {
-		r.add(0, 0)
-	}
-	r.add(at, k.word)
-	if at < 255 {
-		r.add(at+1, 0)
-	}
-}
-
-// bound is the first address that has a value, its value, and how many have one,
-// where 2 is several.
-func (r *runs) bound() (at, value uint32, n int) {
-	for i := range r.n {
-		if r.word[i] == 0 {
-			continue
-		}
-		if n > 0 || r.end(i) != int(r.start[i]) {
-			return 0, 0, 2
-		}
-		at, value, n = uint32(r.start[i]), r.word[i], 1
-	}
-	return at, value, n
 }

@@ -183,7 +183,7 @@ func (c *Compiler) Stats() Stats {
 	}
 	st := Stats{
 		IPv4:              c.t.known4.n,
-		IPv6:              c.t.known6.n + c.t.known6l.n,
+		IPv6:              c.t.known6.n + c.t.known6long.n,
 		Unresolved:        c.unresolved,
 		VTEPs:             len(c.vteps),
 		Tunnels:           len(c.tunnels),

@@ -223,7 +223,7 @@ func TestTooManyTunnels(t *testing.T) {
 
 func TestTableOptions(t *testing.T) {
 	_, err := fib.NewTable(fib.TableOptions{LookupSpace: 1000})
-	assert.EqualError(t, err, "fib: new table: LookupSpace is 1000 bytes, want a multiple of 64 KiB from 4194304 to 17179869184")
+	assert.EqualError(t, err, "fib: new table: LookupSpace is 1000 bytes, want a multiple of 64 KiB from 4194304 to 8589934592")
 	_, err = fib.NewTable(fib.TableOptions{DistinctSpace: 2 << 30})
 	assert.ErrorContains(t, err, "DistinctSpace")
 	for k := range 6 {

@@ -37,9 +37,16 @@ func (r *Reader) lookup4(dst []uint32, out []Value) {
 	}
 	var nodes uint64 // bit i: out[i] is not a value, but where in lines it stands
 	for i, d := range dst {
-		if w := uint32(out[i]); w >= firstDense {
+		switch w := uint32(out[i]); {
+		case w < firstDense:
+		case w < firstPacked:
+			out[i] = Value(w&lineMask<<1 + d&0xff)
+			nodes |= 1 << (i & 63)
+		case w < firstSingle:
 			out[i] = Value(locate(lines, w, d&0xff))
 			nodes |= 1 << (i & 63)
+		default:
+			out[i] = Value(single(w, d&0xff))
 		}
 	}
 	for ; nodes != 0; nodes &= nodes - 1 {
@@ -51,22 +58,27 @@ func (r *Reader) lookup4(dst []uint32, out []Value) {
 // touch loads the first line of the node that w names, if it is a packed one, for
 // locate to find it in the cache.
 func touch(lines unsafe.Pointer, w uint32) {
-	packed := uint32(int32(w) >> 31) // all ones, or 0: then line 0, which is always there
-	atomic.LoadUint32((*uint32)(unsafe.Add(lines, uintptr(w&lineMask&packed)<<4)))
+	packed := uint32(int32(w&^(w<<1)) >> 31) // all ones, or 0: then line 0, which is always there
+	atomic.LoadUint32((*uint32)(unsafe.Add(lines, uintptr(w&lineMask&packed)<<3)))
+}
+
+// single is the word behind a single word for address byte b.
+func single(w, b uint32) uint32 {
+	other := (w>>singleShift ^ b) & 0xff
+	return w & singleValue & uint32(int32(other-1)>>31)
 }
 
 // locate is which word of lines node w has for address byte b, see node.
 func locate(lines unsafe.Pointer, w, b uint32) uint32 {
-	at := w & lineMask << 2
-	if w < firstMarked {
+	at := w & lineMask << 1
+	if w < firstPacked {
 		return at + b
 	}
 	p := unsafe.Add(lines, uintptr(at)<<2)
 	q := uintptr(b >> 6 & 3)
 	word := *(*uint64)(unsafe.Add(p, q<<3))
 	n := uint32(*(*uint8)(unsafe.Add(p, packedRanks+q))) + ones(word&(2<<(b&63)-1))
-	// A marked node's unmarked address has word 0.
-	own := uint32(word>>(b&63))&1 | w>>kindShift&1
+	own := uint32(word>>(b&63))&1 | w>>2&1 // 0 for an address that is not marked: it has word 0
 	return at + packedWords/4 + n&-own
 }
 

@@ -45,45 +45,40 @@ func (r *Reader) long6(dst []Addr6, out []Value) {
 	for i := range out {
 		atomic.LoadUint32((*uint32)(unsafe.Add(lines, uintptr(out[i])*lineSize)))
 	}
-	var nodes uint64 // bit i: out[i] is not a value, but a node's word, then where in lines its word stands
+	var nodes uint64 // bit i: out[i] is a node's word, then where in lines its word stands
 	for i := range dst {
 		w := probe(unsafe.Add(lines, uintptr(out[i])*lineSize), &dst[i])
-		out[i] = Value(w)
-		if w >= firstDense {
+		switch {
+		case w < firstDense:
+		case w < firstSingle:
+			touch(lines, w)
 			nodes |= 1 << (i & 63)
+		default:
+			w = single(w, uint32(dst[i].Lo)&0xff)
 		}
-	}
-	if nodes == 0 {
-		return
-	}
-	for set := nodes; set != 0; set &= set - 1 {
-		touch(lines, uint32(out[bits.TrailingZeros64(set)]))
+		out[i] = Value(w)
 	}
 	for set := nodes; set != 0; set &= set - 1 {
 		i := bits.TrailingZeros64(set)
 		out[i] = Value(locate(lines, uint32(out[i]), uint32(dst[i].Lo)&0xff))
 	}
-	for set := nodes; set != 0; set &= set - 1 {
-		i := bits.TrailingZeros64(set)
+	for ; nodes != 0; nodes &= nodes - 1 {
+		i := bits.TrailingZeros64(nodes)
 		out[i] = Value(atomic.LoadUint32(wordAt(lines, uintptr(out[i]))))
 	}
 }
 
-// probe is the word of the block of a, from the bucket at p on: 0 when there is
-// none, or when it is another single address.
+// probe is the word of the block of a, from the bucket at p on; 0 when there is
+// none.
 func probe(p unsafe.Pointer, a *Addr6) uint32 {
 	for range pageBuckets {
 		k := (*bucket)(p)
 		// Words first: the key behind a word that is not 0 is complete.
 		w0, w1, w2 := atomic.LoadUint32(&k.word[0]), atomic.LoadUint32(&k.word[1]), atomic.LoadUint32(&k.word[2])
-		lo0, lo1, lo2 := atomic.LoadUint64(&k.key[0].Lo)^a.Lo, atomic.LoadUint64(&k.key[1].Lo)^a.Lo, atomic.LoadUint64(&k.key[2].Lo)^a.Lo
-		w0 &= zero(atomic.LoadUint64(&k.key[0].Hi) ^ a.Hi | lo0>>8)
-		w1 &= zero(atomic.LoadUint64(&k.key[1].Hi) ^ a.Hi | lo1>>8)
-		w2 &= zero(atomic.LoadUint64(&k.key[2].Hi) ^ a.Hi | lo2>>8)
+		w0 &= zero(atomic.LoadUint64(&k.key[0].Hi) ^ a.Hi | (atomic.LoadUint64(&k.key[0].Lo)^a.Lo)>>8)
+		w1 &= zero(atomic.LoadUint64(&k.key[1].Hi) ^ a.Hi | (atomic.LoadUint64(&k.key[1].Lo)^a.Lo)>>8)
+		w2 &= zero(atomic.LoadUint64(&k.key[2].Hi) ^ a.Hi | (atomic.LoadUint64(&k.key[2].Lo)^a.Lo)>>8)
 		if w := w0 | w1 | w2; w != 0 {
-			if w < firstDense && (lo0*uint64(w0)|lo1*uint64(w1)|lo2*uint64(w2)) != 0 {
-				return 0
-			}
 			return w
 		}
 		if atomic.LoadUint32(&k.head)&headSpill == 0 {
@@ -110,10 +105,14 @@ func (r *Reader) short6(dst []Addr6, out []Value, todo []uint8) {
 	for end := uint8(24); end <= longest6; end += 8 {
 		n := 0
 		for _, i := range todo {
-			if w := uint32(out[i]); w >= firstDense {
+			switch w := uint32(out[i]); {
+			case w < firstDense:
+			case w < firstSingle:
 				touch(lines, w)
 				todo[n] = i
 				n++
+			default:
+				out[i] = Value(single(w, dst[i].byteAt(end)))
 			}
 		}
 		if todo = todo[:n]; n == 0 {

@@ -6,28 +6,32 @@ import (
 	"unsafe"
 )
 
-// A table word says what lies behind one slot of a root, a node, or a hash bucket:
+// A table word says what lies behind one slot of a root, a node, or a bucket:
 //
-//	31 30 29                                      2 1 0
-//	+----+----------------------------------------+---+
-//	|  0 |                  value                     |  direct: 0 is no binding
-//	|  1 |          first line                    | 0 |  dense node
-//	|  2 |          first line                    | s |  marked node, 64<<s bytes
-//	|  3 |          first line                    | s |  runs node, 64<<s bytes
-//	+----+----------------------------------------+---+
+//	31 30 29       22 21                        3 2 1 0
+//	+----+-----------------------------------------+
+//	|  0 |                  value                  |  direct: 0 is no binding
+//	|  1 |              line                 |  0  |  dense node
+//	|  2 |              line                 |r| s |  packed node, 64<<s bytes
+//	|  3 | address byte |          value           |  single
+//	+----+-----------------------------------------+
 //
-// A node resolves 8 more bits of the address, to a word each. A dense node is 256
-// words. The packed ones fit 256 words into one to four cache lines:
+// A node resolves 8 more bits of the address, to a word each; line is the number of
+// its first line. A single word stands for the most frequent node of all where EIPs
+// are sparse: one address has a value, the 255 others have 0.
+//
+// A dense node is 256 words. A packed one fits 256 words into one, two or four
+// lines:
 //
 //	bytes  0..31   256 bits: bit b%64 of 64-bit word b/64 is for address byte b
 //	       32..35  byte q: how many bits are set in the 64-bit words before word q
 //	       36..    words: 7, 23 or 55 of them
 //
-// In a marked node a bit says that its address has a word of its own, the first
-// after word 0 belonging to the lowest marked address; word 0 is for the others. In
-// a runs node a bit says that here the word changes: address b has the word whose
-// number is the count of bits set up to b. Marked suits single addresses, runs
-// suits prefixes. Either way it takes one popcount, of 64 bits.
+// Where r is 0, a bit marks an address that has a word of its own, the first after
+// word 0 belonging to the lowest marked address; word 0 is for all others. Where r
+// is 1, a bit says that here the word changes: address b has the word whose number
+// is the count of bits set up to b. Marks suit single addresses, runs suit
+// prefixes. Either way it takes one popcount, of 64 bits.
 //
 // A word that readers can see changes by one atomic store. The bits never change
 // once readers can see them: a node of another shape is made, and takes the place
@@ -37,18 +41,22 @@ const (
 
 	kindDirect = 0
 	kindDense  = 1
-	kindMarked = 2
-	kindRuns   = 3
-
-	maxValue = 1<<kindShift - 1
-
-	// lineMask keeps the line number of a word, still times four: shifted left by
-	// 4 it is the byte offset of the line.
-	lineMask = maxValue &^ 3
+	kindPacked = 2
+	kindSingle = 3
 
 	firstDense  = kindDense << kindShift
-	firstMarked = kindMarked << kindShift
-	firstRuns   = kindRuns << kindShift
+	firstPacked = kindPacked << kindShift
+	firstSingle = kindSingle << kindShift
+
+	// lineMask keeps the line number of a word, times eight: shifted left by 3 it
+	// is the byte offset of the line, shifted left by 1 the number of its first word.
+	lineMask  = 1<<kindShift - 8
+	lineShift = 3 // of the line number
+	withRuns  = 1 << 2
+	sizeMask  = 3
+
+	singleShift = 22 // of the address byte
+	singleValue = 1<<singleShift - 1
 
 	packedRanks = 32 // byte offset of the counts in a packed node
 	packedWords = 36 // byte offset of its words
@@ -62,9 +70,23 @@ const (
 	maxRepacked = 40
 )
 
-// step is the word for address byte b in the node that w names.
-func step(lines unsafe.Pointer, w, b uint32) uint32 {
-	return atomic.LoadUint32(wordAt(lines, uintptr(locate(lines, w, b))))
+// isNode says whether a word names a node.
+func isNode(w uint32) bool { return w >= firstDense && w < firstSingle }
+
+// nodeAt is the address of the node that w names.
+func (a *arena) nodeAt(w uint32) unsafe.Pointer {
+	return unsafe.Add(a.base, uintptr(w&lineMask)<<3)
+}
+
+// behind is the word for address byte b behind word w.
+func (a *arena) behind(w, b uint32) uint32 {
+	switch {
+	case isNode(w):
+		return atomic.LoadUint32(wordAt(a.base, uintptr(locate(a.base, w, b))))
+	case w >= firstSingle:
+		return single(w, b)
+	}
+	return w
 }
 
 // runs is a node unpacked: run i begins at address byte start[i] and has word[i].
@@ -116,51 +138,86 @@ func (r *runs) majority() (uint32, int) {
 	return word, others
 }
 
-// unpack fills r from the node that w names, or from w alone where it is direct.
+// unpack fills r with the words behind w.
 func (a *arena) unpack(w uint32, r *runs) {
 	r.n = 0
-	p := unsafe.Add(a.base, uintptr(w&lineMask)<<4)
 	switch w >> kindShift {
 	case kindDirect:
 		r.add(0, w)
+	case kindSingle:
+		b := int(w >> singleShift & 0xff)
+		if b > 0 {
+			r.add(0, 0)
+		}
+		r.add(b, w&singleValue)
+		if b < 255 {
+			r.add(b+1, 0)
+		}
 	case kindDense:
-		words := (*[256]uint32)(p)
-		for b := range words {
-			r.add(b, words[b])
+		for b, word := range (*[256]uint32)(a.nodeAt(w)) {
+			r.add(b, word)
 		}
-	case kindMarked:
-		m, words := (*[4]uint64)(p), (*[maxPacked]uint32)(unsafe.Add(p, packedWords))
-		next := 0 // the first address that has no run yet
-		for q, n := 0, 1; q < 4; q++ {
-			for left := m[q]; left != 0; left &= left - 1 {
-				b := q<<6 + bits.TrailingZeros64(left)
-				if b > next {
-					r.add(next, words[0])
-				}
-				r.add(b, words[n])
-				next = b + 1
-				n++
-			}
-		}
-		if next < 256 {
-			r.add(next, words[0])
-		}
-	case kindRuns:
-		m, words := (*[4]uint64)(p), (*[maxPacked]uint32)(unsafe.Add(p, packedWords))
-		r.add(0, words[0])
-		for q, n := 0, 1; q < 4; q++ {
-			for left := m[q]; left != 0; left &= left - 1 {
-				r.add(q<<6+bits.TrailingZeros64(left), words[n])
-				n++
-			}
+	case kindPacked:
+		p := a.nodeAt(w)
+		words := (*[maxPacked]uint32)(unsafe.Add(p, packedWords))
+		if w&withRuns != 0 {
+			r.unpackRuns((*[4]uint64)(p), words)
+		} else {
+			r.unpackMarks((*[4]uint64)(p), words)
 		}
 	}
 }
 
+func (r *runs) unpackMarks(m *[4]uint64, words *[maxPacked]uint32) {
+	next := 0 // the first address that has no run yet
+	for q, n := 0, 1; q < 4; q++ {
+		for left := m[q]; left != 0; left &= left - 1 {
+			b := q<<6 + bits.TrailingZeros64(left)
+			if b > next {
+				r.add(next, words[0])
+			}
+			r.add(b, words[n])
+			next = b + 1
+			n++
+		}
+	}
+	if next < 256 {
+		r.add(next, words[0])
+	}
+}
+
+func (r *runs) unpackRuns(m *[4]uint64, words *[maxPacked]uint32) {
+	r.add(0, words[0])
+	for q, n := 0, 1; q < 4; q++ {
+		for left := m[q]; left != 0; left &= left - 1 {
+			r.add(q<<6+bits.TrailingZeros64(left), words[n])
+			n++
+		}
+	}
+}
+
+// single is the word that says the same as r, if it is that simple.
+func (r *runs) single() (uint32, bool) {
+	if r.n > 3 {
+		return 0, false
+	}
+	w := uint32(0)
+	for i := range r.n {
+		switch {
+		case r.word[i] == 0:
+		case w != 0 || r.word[i] > singleValue || r.end(i) != int(r.start[i]):
+			return 0, false
+		default:
+			w = firstSingle | uint32(r.start[i])<<singleShift | r.word[i]
+		}
+	}
+	return w, w != 0
+}
+
 // packed is the content of a packed node.
 type packed struct {
-	kind uint32
-	n    int // words
+	form uint32 // withRuns, or 0
+	n    int    // words
 	bits [4]uint64
 	word [256]uint32
 }
@@ -170,7 +227,7 @@ func (p *packed) pack(r *runs) {
 	p.bits = [4]uint64{}
 	most, others := r.majority()
 	if others+1 <= r.n {
-		p.kind, p.n = kindMarked, 1
+		p.form, p.n = 0, 1
 		p.word[0] = most
 		for i := range r.n {
 			if r.word[i] == most {
@@ -184,7 +241,7 @@ func (p *packed) pack(r *runs) {
 		}
 		return
 	}
-	p.kind, p.n = kindRuns, r.n
+	p.form, p.n = withRuns, r.n
 	p.word[0] = r.word[0]
 	for i := 1; i < r.n; i++ {
 		p.bits[r.start[i]>>6] |= 1 << (r.start[i] & 63)
@@ -211,17 +268,24 @@ func packedSize(n int) uint32 {
 	return 2
 }
 
-// repack makes the node that old names, or old itself where it is direct, hold r,
-// and returns the word that names it now. It writes in place where only words
-// change; otherwise it retires old's node, whose place the caller gives to the new
-// word. One run is no node, unless keep says so.
-func (a *arena) repack(r *runs, old uint32, keep bool) uint32 {
-	if r.n == 1 && !keep {
-		if old >= firstDense {
-			a.retire(old)
-		}
-		return r.word[0]
+// repack returns a word behind which is r. old is the word whose place it takes:
+// if that names a node, the node is changed where only words change, and retired
+// otherwise.
+func (a *arena) repack(r *runs, old uint32) uint32 {
+	w, simple := r.single()
+	if r.n == 1 && r.word[0] < firstDense {
+		w, simple = r.word[0], true
 	}
+	if !simple {
+		return a.repackNode(r, old)
+	}
+	if isNode(old) {
+		a.retire(old)
+	}
+	return w
+}
+
+func (a *arena) repackNode(r *runs, old uint32) uint32 {
 	p := &a.packed
 	if r.n > 2*maxPacked+1 { // more runs than that many marks can make
 		p.n = 256
@@ -233,63 +297,69 @@ func (a *arena) repack(r *runs, old uint32, keep bool) uint32 {
 		return a.makeDense(r, old)
 	}
 	s := packedSize(p.n)
-	if old>>kindShift == p.kind && old&3 == s {
-		if node := unsafe.Add(a.base, uintptr(old&lineMask)<<4); *(*[4]uint64)(node) == p.bits {
+	if old>>kindShift == kindPacked && old&(withRuns|sizeMask) == p.form|s {
+		if node := a.nodeAt(old); *(*[4]uint64)(node) == p.bits {
 			storeWords(unsafe.Add(node, packedWords), p.word[:p.n])
 			return old
 		}
 	}
-	line := a.alloc(class64 + class(s))
-	node := a.at(line)
-	*(*[4]uint64)(node) = p.bits
-	*(*[4]uint8)(unsafe.Add(node, packedRanks)) = ranksOf(p.bits)
-	copy((*[maxPacked]uint32)(unsafe.Add(node, packedWords))[:p.n:p.n], p.word[:p.n])
-	if old >= firstDense {
+	w := a.newPacked(p.form, s, p.bits)
+	copy(a.packedWords(w)[:p.n:p.n], p.word[:p.n])
+	if isNode(old) {
 		a.retire(old)
 	}
-	return p.kind<<kindShift | line<<2 | s
+	return w
 }
 
-// paintOne is repack for one slot of a marked node that stays one of the same size.
-// It says when it is not that simple.
+// newPacked makes a packed node whose words are still to be filled in.
+func (a *arena) newPacked(form, s uint32, m [4]uint64) uint32 {
+	line := a.alloc(class64 + class(s))
+	p := a.at(line)
+	*(*[4]uint64)(p) = m
+	*(*[4]uint8)(unsafe.Add(p, packedRanks)) = ranksOf(m)
+	return firstPacked | line<<lineShift | form | s
+}
+
+// packedWords is the words of a packed node, those of the largest size.
+func (a *arena) packedWords(w uint32) *[maxPacked]uint32 {
+	return (*[maxPacked]uint32)(unsafe.Add(a.nodeAt(w), packedWords))
+}
+
+// paintOne is repack for one slot of a packed node with marks that stays one of the
+// same size. It says when it is not that simple.
 func (a *arena) paintOne(w, b, value uint32) (uint32, bool) {
-	p := unsafe.Add(a.base, uintptr(w&lineMask)<<4)
+	p, words := a.nodeAt(w), a.packedWords(w)
 	m := *(*[4]uint64)(p)
 	ranks := (*[4]uint8)(unsafe.Add(p, packedRanks))
-	words := (*[maxPacked]uint32)(unsafe.Add(p, packedWords))
 	q, bit := b>>6&3, uint64(1)<<(b&63)
-	at := int(ranks[q]) + bits.OnesCount64(m[q]&(bit-1)) // words before b's own, without word 0
-	n := int(ranks[3]) + bits.OnesCount64(m[3])
+	at := 1 + int(ranks[q]) + bits.OnesCount64(m[q]&(bit-1)) // b's word, or where it goes
+	n := 1 + int(ranks[3]) + bits.OnesCount64(m[3])
 	marked, mark := m[q]&bit != 0, value != words[0]
-	switch {
-	case marked && mark:
-		atomic.StoreUint32(&words[at+1], value)
+	if marked == mark {
+		if mark {
+			atomic.StoreUint32(&words[at], value)
+		}
 		return w, true
-	case !marked && !mark:
-		return w, true
-	case mark:
-		n++
-	default:
-		n--
 	}
-	if n < 2 || n >= maxPacked || packedSize(n+1) != w&3 {
+	to := n + 1
+	if marked {
+		to = n - 1
+	}
+	if to < 3 || to > maxPacked || packedSize(to) != w&sizeMask {
 		return w, false
 	}
-	line := a.alloc(class64 + class(w&3))
 	m[q] ^= bit
-	to := a.at(line)
-	*(*[4]uint64)(to) = m
-	*(*[4]uint8)(unsafe.Add(to, packedRanks)) = ranksOf(m)
-	into := (*[maxPacked]uint32)(unsafe.Add(to, packedWords))
-	copy(into[:at+1], words[:at+1])
+	is := a.newPacked(0, w&sizeMask, m)
+	into := a.packedWords(is)
+	copy(into[:at], words[:at])
 	if mark {
-		into[at+1] = value
-		copy(into[at+2:n+1], words[at+1:n])
+		into[at] = value
+		copy(into[at+1:to], words[at:n])
 	} else {
-		copy(into[at+1:n+1], words[at+2:n+2])
+		copy(into[at:to], words[at+1:n])
 	}
 	a.retire(w)
-	return firstMarked | line<<2 | w&3, true
+	return is, true
 }
 
 // makeDense is repack for a node that is dense then.
@@ -301,15 +371,15 @@ func (a *arena) makeDense(r *runs, old uint32) uint32 {
 		}
 	}
 	if old>>kindShift == kindDense {
-		storeWords(unsafe.Add(a.base, uintptr(old&lineMask)<<4), words[:])
+		storeWords(a.nodeAt(old), words[:])
 		return old
 	}
 	line := a.alloc(class1K)
 	*(*[256]uint32)(a.at(line)) = *words
-	if old >= firstDense {
+	if isNode(old) {
 		a.retire(old)
 	}
-	return firstDense | line<<2
+	return firstDense | line<<lineShift
 }
 
 // storeWords publishes words one by one, those that change.
@@ -322,11 +392,11 @@ func storeWords(at unsafe.Pointer, words []uint32) {
 }
 
 // retire puts away the node that w names, not what lies behind it.
-func (a *arena) retire(w uint32) { a.retireLine(w & lineMask >> 2) }
+func (a *arena) retire(w uint32) { a.retireLine(w & lineMask >> lineShift) }
 
 // retireTree puts away the node that w names, if it names one, and all behind it.
 func (a *arena) retireTree(w uint32) {
-	if w < firstDense {
+	if !isNode(w) {
 		return
 	}
 	var r runs

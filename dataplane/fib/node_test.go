@@ -14,24 +14,27 @@ func randomWords(r *rand.Rand) (ws [256]uint32) {
 	for i := range ws {
 		ws[i] = fill
 	}
-	switch r.IntN(4) {
+	switch r.IntN(5) {
 	case 0: // single addresses
 		for range r.IntN(90) {
 			ws[r.IntN(256)] = uint32(r.IntN(8))
 		}
-	case 1: // prefixes
-		for range 1 + r.IntN(30) {
-			bits := 2 + r.IntN(7)
-			from, v := r.IntN(256)>>bits<<bits, uint32(r.IntN(4))
-			for i := from; i < from+1<<bits; i++ {
-				ws[i] = v
+	case 1: // ranges
+		often, v := r.IntN(60), uint32(0)
+		for i := range ws {
+			if i%2 == 0 && r.IntN(128) < often {
+				v = uint32(r.IntN(100))
 			}
+			ws[i] = v
 		}
 	case 2: // anything
 		for i := range ws {
-			ws[i] = r.Uint32() & maxValue
+			ws[i] = r.Uint32() % firstDense
 		}
-	case 3: // one value
+	case 3: // one address
+		ws = [256]uint32{}
+		ws[r.IntN(256)] = 1 + uint32(r.IntN(9))
+	case 4: // one value
 	}
 	return ws
 }
@@ -45,10 +48,7 @@ func toRuns(ws *[256]uint32, r *runs) {
 
 func words(a *arena, w uint32) (ws [256]uint32) {
 	for b := range ws {
-		ws[b] = w
-		if w >= firstDense {
-			ws[b] = step(a.base, w, uint32(b))
-		}
+		ws[b] = a.behind(w, uint32(b))
 	}
 	return ws
 }
@@ -59,7 +59,7 @@ func TestNode(t *testing.T) {
 	a := table.lines
 	base := a.inUse()
 	r := rand.New(rand.NewPCG(1, 1))
-	kinds := map[uint32]int{}
+	kinds, forms := map[uint32]int{}, map[uint32]int{}
 	w := uint32(0)
 	var in, out runs
 	n := Scaled(20000)
@@ -67,25 +67,28 @@ func TestNode(t *testing.T) {
 		ws := randomWords(r)
 		toRuns(&ws, &in)
 		require.NoError(t, a.room(chunkLines))
-		keep := r.IntN(2) == 0
 		was := words(a, w)
 		old := w
-		w = a.repack(&in, w, keep)
+		w = a.repack(&in, w)
 		require.Equal(t, ws, words(a, w))
-		if old >= firstDense && old != w {
+		if isNode(old) && old != w {
 			require.Equal(t, was, words(a, old), "readers still see the old node")
-		}
-		if keep {
-			require.GreaterOrEqual(t, w, uint32(firstDense))
 		}
 		a.unpack(w, &out)
 		require.Equal(t, in.start[:in.n], out.start[:out.n])
 		require.Equal(t, in.word[:in.n], out.word[:out.n])
 		kinds[w>>kindShift]++
+		if w>>kindShift == kindPacked {
+			forms[w&(withRuns|sizeMask)]++
+		}
 		table.reclaim()
 	}
 	for k := range uint32(4) {
 		assert.Greater(t, kinds[k], n/50, "kind %d", k)
+		if k < 3 {
+			assert.Greater(t, forms[k], n/100, "size %d", k)
+			assert.Greater(t, forms[k|withRuns], n/100, "size %d of runs", k)
+		}
 	}
 	a.retireTree(w)
 	table.reclaim()
@@ -106,8 +109,8 @@ func TestPaintOne(t *testing.T) {
 		}
 		toRuns(&ws, &in)
 		require.NoError(t, a.room(chunkLines))
-		w := a.repack(&in, 0, true)
-		if w>>kindShift != kindMarked {
+		w := a.repack(&in, 0)
+		if w>>kindShift != kindPacked || w&withRuns != 0 {
 			continue
 		}
 		for range 50 {
@@ -138,6 +141,29 @@ func TestOnes(t *testing.T) {
 	}
 }
 
+// TestSingle: a single word, at both ends, with the largest value and one more.
+func TestSingle(t *testing.T) {
+	table, _ := newTable(t, TableOptions{})
+	a := table.lines
+	var in, out runs
+	require.NoError(t, a.room(chunkLines))
+	for _, b := range []int{0, 1, 254, 255} {
+		for _, v := range []uint32{1, singleValue, singleValue + 1} {
+			var ws [256]uint32
+			ws[b] = v
+			toRuns(&ws, &in)
+			w := a.repack(&in, 0)
+			assert.Equal(t, v <= singleValue, w>>kindShift == kindSingle)
+			assert.Equal(t, ws, words(a, w))
+			a.unpack(w, &out)
+			assert.Equal(t, in.word[:in.n], out.word[:out.n])
+			a.retireTree(w)
+		}
+	}
+	table.reclaim()
+	assert.Zero(t, a.inUse())
+}
+
 // TestHysteresis: one address that comes and goes does not turn a node that is just
 // too large to be packed back and forth.
 func TestHysteresis(t *testing.T) {
@@ -156,7 +182,7 @@ func TestHysteresis(t *testing.T) {
 	for i := range maxPacked - maxRepacked + 1 {
 		apply(t, c, Binding{Prefix: host("203.0.113." + itoa(i*2))})
 	}
-	assert.EqualValues(t, kindMarked, word()>>kindShift)
+	assert.EqualValues(t, kindPacked, word()>>kindShift)
 }
 
 func itoa(n int) string {

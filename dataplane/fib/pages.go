@@ -156,23 +156,13 @@ func (b *buckets) join(hash uint64) {
 	}
 }
 
-// collect appends the live blocks of a page. A block with a single address left
-// gets its value directly.
+// collect appends the live blocks of a page.
 func (b *buckets) collect(to []block, p *page) []block {
 	for i := range p {
 		for j, word := range p[i].word {
-			if word == 0 {
-				continue
+			if word != 0 {
+				to = append(to, block{p[i].key[j], word})
 			}
-			k := block{p[i].key[j], word}
-			if word >= firstMarked {
-				b.unpack(word, &b.level.in)
-				if at, v, n := b.level.in.bound(); n == 1 {
-					b.retire(word)
-					k = block{Addr6{k.key.Hi, k.key.Lo&^0xff | uint64(at)}, v}
-				}
-			}
-			to = append(to, k)
 		}
 	}
 	return to

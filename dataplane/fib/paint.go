@@ -11,8 +11,7 @@ type paint struct {
 	tidy  bool  // something goes away: look for nodes that have become simpler
 	rest  gaps
 
-	single bool  // the prefix is one address
-	bits   uint8 // length of the prefix
+	single bool // the prefix is one address
 }
 
 // span is the addresses from lo to hi, both included.
@@ -42,7 +41,7 @@ func (g grid) deeper() grid { return grid{end: g.end + 8, mask: 0xff} }
 // single says so k is one address, so there can be none.
 func (p *paint) begin(r *rib, k key, value Value, single bool) {
 	p.value, p.cover = uint32(value), k.last(k.bits)
-	if p.single, p.bits = single, k.bits; single {
+	if p.single = single; single {
 		p.gap, p.more, p.rest.done = span{k.Addr6, p.cover}, true, true
 		return
 	}
@@ -96,7 +95,11 @@ type gaps struct {
 }
 
 func newGaps(r *rib, k key) gaps {
-	g := gaps{r: r, k: k, at: k.Addr6, c: r.seek(k)}
+	g := gaps{r: r, k: k, at: k.Addr6}
+	if longest, ok := r.length(128); !ok || longest <= k.bits {
+		return g
+	}
+	g.c = r.seek(k)
 	if in, _, ok := r.get(&g.c); ok && in == k {
 		r.next(&g.c)
 	}

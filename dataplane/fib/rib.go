@@ -9,8 +9,10 @@ import "unsafe"
 type rib struct {
 	pool   *pool
 	root   uint32
-	height int // of the tree; 1 is a single leaf
-	n      int // prefixes
+	height int       // of the tree; 1 is a single leaf
+	n      int       // prefixes
+	of     [129]int  // of each length
+	some   [3]uint64 // bit b: of[b] is not 0
 }
 
 // ribFanout is how many records a page has.
@@ -46,16 +48,21 @@ func (p *ribPage) key(i int) key { return key{Addr6{p.hi[i], p.lo[i]}, p.rest[i]
 // search is the number of records of p, from record from on, whose key is at most k,
 // plus from.
 func (p *ribPage) search(k key, from int) int {
-	lo, hi := from, int(p.n)
-	for lo < hi {
-		m := int(uint(lo+hi) >> 1)
-		if k.less(p.key(m)) {
-			hi = m
+	n := min(int(p.n), ribFanout)
+	for from < n {
+		m := int(uint(from+n) >> 1)
+		hi := p.hi[m]
+		after := hi > k.Hi
+		if hi == k.Hi {
+			after = k.less(p.key(m))
+		}
+		if after {
+			n = m
 		} else {
-			lo = m + 1
+			from = m + 1
 		}
 	}
-	return lo
+	return from
 }
 
 func (p *ribPage) insert(i int, k key, what uint32) {
@@ -121,9 +128,20 @@ func (r *rib) put(k key, v Value) Value {
 		p.rest[at-1].what = uint32(v)
 		return old
 	}
-	r.n++
+	r.count(k.bits, 1)
 	r.insert(&path, r.height-1, at, k, uint32(v))
 	return 0
+}
+
+// count keeps account of a prefix that comes or goes.
+func (r *rib) count(bits uint8, by int) {
+	r.n += by
+	r.of[bits] += by
+	if bit := uint64(1) << (bits & 63); r.of[bits] == 0 {
+		r.some[bits>>6] &^= bit
+	} else {
+		r.some[bits>>6] |= bit
+	}
 }
 
 // insert puts a record in the page at a level of path, which splits if it is full.
@@ -184,7 +202,7 @@ func (r *rib) delete(k key) Value {
 	}
 	v := Value(p.rest[at].what)
 	p.remove(at)
-	r.n--
+	r.count(k.bits, -1)
 	r.shrink(&path, r.height-1)
 	return v
 }

@@ -1,6 +1,9 @@
 package fib
 
-import "net/netip"
+import (
+	"math/bits"
+	"net/netip"
+)
 
 // cursor is a place in a rib. Changes to the rib make it invalid.
 type cursor struct {
@@ -66,17 +69,33 @@ func (r *rib) find(k key) Value {
 //
 // The prefixes that cover k come before it, the longest last. So if the last one
 // before k does not cover it, no prefix does that is longer than the bits that the
-// two share: the search goes on from there.
+// two share: the search goes on from there, at a length that exists.
 func (r *rib) cover(k key) (key, Value, bool) {
-	at := k
-	for {
-		in, v, ok := r.floor(at)
+	for n := k.bits; ; {
+		var ok bool
+		if n, ok = r.length(n); !ok {
+			return key{}, 0, false
+		}
+		in, v, ok := r.floor(key{k.first(n), n})
 		if !ok || in.covers(k) {
 			return in, v, ok
 		}
-		shared := in.common(k.Addr6)
-		at = key{k.first(shared), shared}
+		n = in.common(k.Addr6)
 	}
+}
+
+// length is the greatest length up to n that some prefix has.
+func (r *rib) length(n uint8) (uint8, bool) {
+	for i := int(n >> 6); i >= 0; i-- {
+		some := r.some[i]
+		if i == int(n>>6) {
+			some &= 2<<(n&63) - 1
+		}
+		if some != 0 {
+			return uint8(i<<6 + bits.Len64(some) - 1), true
+		}
+	}
+	return 0, false
 }
 
 // outer is the longest prefix that covers k and is shorter.
@@ -91,12 +110,12 @@ func (r *rib) outer(k key) (key, Value, bool) {
 type walk struct {
 	t  *Table
 	c4 cursor
-	c6 [2]cursor // of known6 and known6l
+	c6 [2]cursor // of known6 and known6long
 }
 
 // walk begins at the first prefix that is not before from, or the first after it.
 func (t *Table) walk(from netip.Prefix, with bool) *walk {
-	w := &walk{t: t, c4: t.known4.seek(key{}), c6: [2]cursor{t.known6.seek(key{}), t.known6l.seek(key{})}}
+	w := &walk{t: t, c4: t.known4.seek(key{}), c6: [2]cursor{t.known6.seek(key{}), t.known6long.seek(key{})}}
 	if !from.IsValid() {
 		return w
 	}
@@ -105,7 +124,7 @@ func (t *Table) walk(from netip.Prefix, with bool) *walk {
 		w.c4 = t.known4.seek(k)
 	} else {
 		w.c4 = cursor{}
-		w.c6 = [2]cursor{t.known6.seek(k), t.known6l.seek(k)}
+		w.c6 = [2]cursor{t.known6.seek(k), t.known6long.seek(k)}
 	}
 	if !with {
 		w.skip(from)
@@ -127,8 +146,8 @@ func (w *walk) next() (netip.Prefix, Value, bool) {
 		return k.prefix(true), v, true
 	}
 	k, v, ok := w.t.known6.get(&w.c6[0])
-	if l, u, found := w.t.known6l.get(&w.c6[1]); found && (!ok || l.less(k)) {
-		w.t.known6l.next(&w.c6[1])
+	if l, u, found := w.t.known6long.get(&w.c6[1]); found && (!ok || l.less(k)) {
+		w.t.known6long.next(&w.c6[1])
 		return l.prefix(false), u, true
 	}
 	w.t.known6.next(&w.c6[0])

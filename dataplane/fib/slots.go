@@ -28,6 +28,7 @@ const (
 	kindWays  = 3
 
 	firstGroup = kindGroup << kindShift
+	groupLine  = 1<<kindShift - 1
 )
 
 var errSlots = errors.New("fib: too many distinct tunnels and groups of tunnels")
@@ -107,7 +108,7 @@ func choose(lines unsafe.Pointer, w, hash uint32) *Entry {
 
 // best is the word of the member with the highest score.
 func best(lines unsafe.Pointer, w, hash uint32) uint32 {
-	p := unsafe.Add(lines, uintptr(w&maxValue)*lineSize)
+	p := unsafe.Add(lines, uintptr(w&groupLine)*lineSize)
 	n := *(*uint32)(p)
 	p = unsafe.Add(p, groupHead)
 	m := *(*member)(p)

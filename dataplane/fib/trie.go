@@ -96,13 +96,13 @@ func (t *trie) publish(at *uint32, value uint32) {
 // part, and returns the word that names it now.
 func (t *trie) paintNode(w uint32, node span, g grid, p *paint) uint32 {
 	if w>>kindShift == kindDense {
-		t.paintArray(unsafe.Add(t.base, uintptr(w&lineMask)<<4), node, g, p)
+		t.paintArray(t.nodeAt(w), node, g, p)
 		if p.tidy {
-			w = t.tidy(w, false)
+			w = t.tidy(w)
 		}
 		return w
 	}
-	if p.single && w>>kindShift == kindMarked && g.end == p.bits {
+	if p.single && w>>kindShift == kindPacked && w&withRuns == 0 {
 		if to, ok := t.paintOne(w, g.slot(p.gap.lo), p.value); ok {
 			p.more = false
 			return to
@@ -117,10 +117,7 @@ func (t *trie) paintNode(w uint32, node span, g grid, p *paint) uint32 {
 	for p.in(node) {
 		r, word := p.run(node, g), p.value
 		if !r.whole {
-			child := w
-			if w >= firstDense {
-				child = step(t.base, w, r.from)
-			}
+			child := t.behind(w, r.from)
 			if word = t.paintNode(child, g.span(p.gap.lo), g.deeper(), p); word == child {
 				continue
 			}
@@ -141,7 +138,7 @@ func (t *trie) paintNode(w uint32, node span, g grid, p *paint) uint32 {
 		return w
 	}
 	l.copy(run, done, 256)
-	return t.repack(&l.out, w, false)
+	return t.repack(&l.out, w)
 }
 
 // copy appends the slots [from, to) of in to out, and returns the run of in that
@@ -170,13 +167,28 @@ func (a *arena) retireSlots(r *runs, run, to int) {
 }
 
 // tidy packs a dense node that no longer needs to be one.
-func (a *arena) tidy(w uint32, keep bool) uint32 {
-	r := &a.scratch
-	a.unpack(w, r)
-	if r.n > 2*maxRepacked+1 {
+func (a *arena) tidy(w uint32) uint32 {
+	if !a.simple(w) {
 		return w
 	}
-	return a.repack(r, w, keep)
+	r := &a.scratch
+	a.unpack(w, r)
+	return a.repack(r, w)
+}
+
+// simple says whether a dense node has few enough runs that it may be packed again.
+func (a *arena) simple(w uint32) bool {
+	words := (*[256]uint32)(a.nodeAt(w))
+	changes, last := 0, words[0]
+	for _, w := range words {
+		if w != last {
+			last = w
+			if changes++; changes > 2*maxRepacked {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // inUse is the bytes of the root's pages that hold or held something.

@@ -125,7 +125,7 @@ func distinct(tunnels []encap.Tunnel) ([]encap.Tunnel, string, error) {
 }
 
 func (c *Compiler) newSet(tunnels []encap.Tunnel, key string) (*set, error) {
-	if err := c.t.lines.room((len(tunnels) + 1) * groupRoom); err != nil {
+	if err := c.t.lines.room((len(tunnels)+1)*groupRoom + forRemoval); err != nil {
 		return nil, err
 	}
 	v, err := c.t.slots.take()
