@@ -30,9 +30,10 @@ type health struct {
 }
 
 // watchHealth tells the RIB when a worker stalls or a port fails, and when it works
-// again, until ctx ends. Segments are announced only while everything is good.
+// again, until ctx ends. Segments are announced only while everything is good. It also
+// has the filter follow the machine's own addresses.
 func (g *gateway) watchHealth(ctx context.Context) error {
-	started := time.Now()
+	started, looked := time.Now(), time.Now()
 	tick := time.NewTicker(healthEvery)
 	defer tick.Stop()
 	for {
@@ -41,6 +42,10 @@ func (g *gateway) watchHealth(ctx context.Context) error {
 			return nil
 		case now := <-tick.C:
 			g.checkHealth(now, started)
+			if now.Sub(looked) >= localEvery {
+				looked = now
+				g.filter.refresh()
+			}
 		}
 	}
 }

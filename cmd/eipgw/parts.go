@@ -13,12 +13,14 @@ import (
 	"github.com/eipgw/eipgw/dataplane/underlay"
 )
 
-// parts are the ends of the gateway that touch the world: interfaces, the kernel's
-// routes, and BGP. Tests put memory in their place; everything between is the same.
+// parts are the ends of the gateway that touch the world: interfaces and their
+// addresses, the kernel's routes, and BGP. Tests put memory in their place; everything between is the same.
 type parts struct {
 	device   func(config.Port, fib.PortID) (device, error)
 	underlay func(underlay.Config) (network, error)
 	speaker  func(bgpd.Config) (speaker, error)
+
+	addresses func() ([]netip.Addr, error) // the machine's own, sorted
 }
 
 // device is an interface of the data plane.
@@ -62,6 +64,8 @@ func realParts() parts {
 		},
 		underlay: func(c underlay.Config) (network, error) { return underlay.New(c) },
 		speaker:  func(c bgpd.Config) (speaker, error) { return bgpd.New(c) },
+
+		addresses: localAddresses,
 	}
 }
 

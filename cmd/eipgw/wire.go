@@ -46,6 +46,7 @@ type gateway struct {
 	speaker  speaker
 	static   *staticFile
 	devices  []device
+	filter   *filter
 	workers  []*worker
 	admin    *admin.Server
 	web      *admin.Web
@@ -218,8 +219,9 @@ func (g *gateway) openWorker(w *worker, queue int) (err error) {
 // openRIB makes the RIB with every source that the configuration names, so that it
 // waits for their initial dumps from the first moment.
 func (g *gateway) openRIB() (err error) {
+	g.filter = &filter{devices: g.devices, addresses: g.parts.addresses, log: g.log}
 	g.rib, err = rib.New(rib.Config{
-		Programmer: g.compiler, Filter: filter{g.devices}, Announcer: announcer{g},
+		Programmer: g.compiler, Filter: g.filter, Announcer: announcer{g},
 		Settle: g.cfg.Announce.Settle, InitialWait: g.cfg.Announce.InitialWait, Damping: g.cfg.Announce.Damping,
 		WhenEmpty: g.cfg.Announce.WhenEmpty, Linger: g.cfg.Stop.Linger,
 		UnnamedSources: hasRange(g.cfg), Log: g.log,

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,6 +40,8 @@ type memDevice struct {
 	mu       sync.Mutex
 	ports    map[int]*memport.Port
 	segments []netip.Prefix
+	local    []netip.Addr
+	refuse   error // what SetLocal says
 	closed   bool
 }
 
@@ -69,7 +72,26 @@ func (d *memDevice) redirected() []netip.Prefix {
 	return d.segments
 }
 
-func (d *memDevice) SetLocal([]netip.Addr) error { return nil }
+func (d *memDevice) SetLocal(addrs []netip.Addr) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.refuse == nil {
+		d.local = slices.Clone(addrs)
+	}
+	return d.refuse
+}
+
+func (d *memDevice) setRefuse(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.refuse = err
+}
+
+func (d *memDevice) passed() []netip.Addr {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.local
+}
 
 func (d *memDevice) Status() (afxdp.Status, error) {
 	d.mu.Lock()
@@ -197,6 +219,7 @@ type world struct {
 	log     *lockedBuffer
 	signals chan os.Signal
 	done    chan error
+	own     atomic.Pointer[[]netip.Addr] // the machine's own addresses; nil is none
 }
 
 // lockedBuffer is a log that a test may read.
@@ -245,6 +268,12 @@ func (w *world) parts() parts {
 		speaker: func(c bgpd.Config) (speaker, error) {
 			w.speaker = &wordSpeaker{cfg: c}
 			return w.speaker, nil
+		},
+		addresses: func() ([]netip.Addr, error) {
+			if own := w.own.Load(); own != nil {
+				return *own, nil
+			}
+			return nil, nil
 		},
 	}
 }

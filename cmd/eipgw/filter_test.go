@@ -1,0 +1,56 @@
+package main
+
+import (
+	"errors"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// An own address inside a segment that comes while everything runs is the kernel's
+// soon after, and one that moves away is not any more.
+func TestOwnAddressesAreFollowed(t *testing.T) {
+	w := newWorld(t, worldConfig)
+	w.announced("203.0.113.0/24")
+	own := func(addrs ...netip.Addr) { w.own.Store(&addrs) }
+	have := func(addrs ...netip.Addr) {
+		t.Helper()
+		for _, d := range w.devices {
+			w.eventually("the filter follows", func() bool { return slices.Equal(addrs, d.passed()) })
+		}
+		assert.Equal(t, []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")}, w.devices[0].redirected())
+	}
+	have()
+	vip := netip.MustParseAddr("203.0.113.1")
+	own(vip)
+	have(vip)
+	assert.Contains(t, w.log.String(), "came=[203.0.113.1] went=[]")
+	own()
+	have()
+
+	// What failed is tried again, and said once.
+	w.devices[0].setRefuse(errors.New("map is full"))
+	own(vip)
+	w.eventually("it is tried again", func() bool { return strings.Contains(w.log.String(), "map is full") })
+	w.g.filter.refresh()
+	assert.Equal(t, 1, strings.Count(w.log.String(), "map is full"))
+	w.devices[0].setRefuse(nil)
+	have(vip)
+}
+
+func TestFilterKnowsWhatFailed(t *testing.T) {
+	d := &memDevice{}
+	down := errors.New("no netlink")
+	f := &filter{devices: []device{d}, log: discard, addresses: func() ([]netip.Addr, error) { return nil, down }}
+	want := []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")}
+	require.ErrorIs(t, f.SetSegments(want), down)
+	assert.Empty(t, d.redirected(), "nothing is redirected before the own addresses are known")
+	f.addresses = localAddresses
+	f.refresh()
+	assert.Equal(t, want, d.redirected())
+	assert.True(t, slices.IsSortedFunc(d.passed(), netip.Addr.Compare))
+}
