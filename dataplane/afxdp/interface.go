@@ -185,7 +185,7 @@ func (i *Interface) reopen(queue int) (*socket, int, error) {
 	case err != nil:
 		return nil, 0, err
 	case dev.mac != i.dev.mac && !i.cfg.AnyMAC:
-		return nil, 0, fmt.Errorf("there is one again with Ethernet address %v, expected %v", dev.mac, i.dev.mac)
+		return nil, 0, fmt.Errorf("it was deleted and made again with Ethernet address %v, expected %v: give it that address, or restart", dev.mac, i.dev.mac)
 	}
 	if !i.attachedTo(dev.index) {
 		if err := i.reattach(dev); err != nil {

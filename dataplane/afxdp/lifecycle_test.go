@@ -279,6 +279,22 @@ func TestLinkDownAndUp(t *testing.T) {
 	}
 }
 
+// A worker with several ports sleeps on their descriptors; it sees a link that went
+// down after one sleep or two.
+func TestLinkDownIsSeenAfterASleep(t *testing.T) {
+	b := newBench(t, lab.VethOptions{})
+	p := b.port(b.open(InterfaceConfig{Frames: MinFrames}), 0)
+	for pollOnce(p); p.rounds%clockIdle != 0; pollOnce(p) { // the clock was looked at just now
+	}
+	require.NoError(t, b.gw.Down("gw0"))
+	sleeps := 0
+	for ; pollOnce(p) == nil && sleeps < clockIdle; sleeps++ {
+		require.Positive(t, p.FD())
+		time.Sleep(healthPeriod)
+	}
+	assert.LessOrEqual(t, sleeps, 2)
+}
+
 // Frames are being sent while the link goes down: that is no panic, and none is lost
 // from the books.
 func TestLinkGoesDownWhileSending(t *testing.T) {
@@ -369,7 +385,7 @@ func TestInterfaceMadeAgainWithAnotherAddress(t *testing.T) {
 		eventually(t, "an explanation", func() bool {
 			err := pollOnce(p)
 			return errors.Is(err, ErrGone) && assert.ObjectsAreEqual(err.Error(),
-				"afxdp: gw0 queue 0: interface is gone: there is one again with Ethernet address 02:00:00:00:00:77, expected 02:00:00:00:00:0a")
+				"afxdp: gw0 queue 0: interface is gone: it was deleted and made again with Ethernet address 02:00:00:00:00:77, expected 02:00:00:00:00:0a: give it that address, or restart")
 		})
 		return nil
 	}))

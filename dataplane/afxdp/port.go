@@ -81,11 +81,13 @@ func (p *Port) adopt(s *socket, index int) {
 // Info implements dataplane.Port.
 func (p *Port) Info() dataplane.PortInfo { return p.info }
 
-// FD implements dataplane.Descriptor.
+// FD implements dataplane.Descriptor. A worker asks for it before it sleeps, which may
+// be for long: the next empty round looks at the clock.
 func (p *Port) FD() int {
 	if p.s == nil || p.err != nil {
 		return -1
 	}
+	p.rounds |= clockIdle - 1
 	return p.s.fd
 }
 

@@ -113,7 +113,11 @@ func plan(have, want map[netip.Prefix]filterAction) []change {
 
 // apply brings the kernel from have to the target.
 func (s *segments) apply() error {
-	for _, c := range plan(s.have, s.target()) {
+	target := s.target()
+	if err := s.fits(target); err != nil {
+		return err
+	}
+	for _, c := range plan(s.have, target) {
 		if err := s.write(c); err != nil {
 			return err
 		}
@@ -121,6 +125,32 @@ func (s *segments) apply() error {
 			delete(s.have, c.prefix)
 		} else {
 			s.have[c.prefix] = c.action
+		}
+	}
+	return nil
+}
+
+// fits says why the maps have no room for the way to the target, on which what comes is
+// in before what goes is out.
+func (s *segments) fits(target map[netip.Prefix]filterAction) error {
+	var want, most [2]int // IPv4, IPv6
+	for p := range target {
+		want[p.Addr().BitLen()/128]++
+	}
+	most = want
+	for p := range s.have {
+		if _, stays := target[p]; !stays {
+			most[p.Addr().BitLen()/128]++
+		}
+	}
+	for k, m := range []*ebpf.Map{s.maps.Segments4, s.maps.Segments6} {
+		family, limit := []string{"IPv4", "IPv6"}[k], int(m.MaxEntries())
+		switch {
+		case want[k] > limit:
+			return fmt.Errorf("%d %s segments and own addresses: expected at most %d", want[k], family, limit)
+		case most[k] > limit:
+			return fmt.Errorf("%d %s segments and own addresses while old ones give way to new ones: expected at most %d: change fewer at a time",
+				most[k], family, limit)
 		}
 	}
 	return nil

@@ -11,7 +11,7 @@ const longestNap = healthPeriod
 
 // Wait implements dataplane.Waiter. It also lets the kernel send what is queued.
 func (p *Port) Wait(d time.Duration) {
-	if p.FD() < 0 {
+	if p.FD() < 0 { // it also has the next round look at the clock
 		time.Sleep(min(d, longestNap))
 		return
 	}
@@ -20,7 +20,6 @@ func (p *Port) Wait(d time.Duration) {
 	}
 	timeout := unix.NsecToTimespec(int64(max(d, 0)))
 	n, err := unix.Ppoll(p.poll[:], &timeout, nil)
-	p.rounds |= clockIdle - 1 // the next round looks at the clock
 	if err == nil && n > 0 && p.poll[0].Revents&^unix.POLLIN != 0 {
 		p.suspect = true
 	}

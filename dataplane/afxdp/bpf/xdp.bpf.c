@@ -15,7 +15,7 @@
 
 #define MAX_TAGS 2
 #define MAX_QUEUES 256
-#define MAX_PREFIXES 65536
+#define MAX_PREFIXES (1 << 20) // memory is taken for those that are there only
 
 // Offsets of the destination address and shortest headers, RFC 791 section 3.1 and
 // RFC 8200 section 3.
