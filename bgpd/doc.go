@@ -16,9 +16,9 @@
 //	speaker.go work.go                 Run, and the one goroutine that calls GoBGP
 //	session.go learn.go                state of neighbors, what they say
 //	announce.go policy.go              what the switches get, and that nobody gets more
-//	reconfigure.go                     a new configuration while sessions stay up
+//	reconfigure.go exchange.go md5.go  a new configuration while sessions stay up, or the old one
 //	status.go                          what there is to show
-//	peers.go plaintcp.go               neighbors in GoBGP's words, its listeners
+//	library.go peers.go plaintcp.go    neighbors into GoBGP and out, in its words; its listeners
 //	logger.go gate.go                  what GoBGP says, and that it is silent after Run
 //	path/                              route → claim
 //

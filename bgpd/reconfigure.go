@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"reflect"
 	"slices"
 	"time"
@@ -16,8 +15,9 @@ import (
 )
 
 // Reconfigure makes cfg the configuration: neighbors come, go and change; sessions
-// stay up unless what they are made of changed. An error of the configuration
-// leaves the old one in force. Updates, OnSource, Log, Trace and CloseWait stay as
+// stay up unless what they are made of changed. An error leaves the old
+// configuration in force; if GoBGP has refused the new one halfway, the neighbors that
+// were to begin anew begin anew as they were. Updates, OnSource, Log, Trace and CloseWait stay as
 // they were given to New.
 func (s *Speaker) Reconfigure(cfg Config) error {
 	cfg, err := cfg.withDefaults()
@@ -30,7 +30,7 @@ func (s *Speaker) Reconfigure(cfg Config) error {
 	err = needsRestart(&s.cfg, &cfg)
 	s.mu.Unlock()
 	if err == nil && phase == phaseNew {
-		err = s.change(&cfg, func(*Config, difference) error { return nil })
+		s.change(&cfg)
 	}
 	s.setup.Unlock()
 	switch {
@@ -96,66 +96,51 @@ func sameSession(a, b *Neighbor) bool {
 	return reflect.DeepEqual(bare(*a), bare(*b))
 }
 
-// change makes cfg the configuration, with its neighbors as sessions and sources. In
-// between, when those that go are gone and those that come not there, it runs f.
-func (s *Speaker) change(cfg *Config, f func(old *Config, d difference) error) error {
-	s.mu.Lock()
-	old := s.cfg
-	s.cfg = *cfg
-	s.mu.Unlock()
+// change makes cfg the configuration before Run: sessions and sources, and no GoBGP.
+func (s *Speaker) change(cfg *Config) {
+	old := s.setConfig(cfg)
 	d := compare(&old, cfg)
 	for _, n := range d.gone {
 		s.unregister(n)
-		s.log.Info("bgpd: neighbor removed", "neighbor", n.key(), "name", n.name())
 	}
-	err := f(&old, d)
-	judged := !slices.Equal(old.ServiceAddresses, cfg.ServiceAddresses)
 	for _, on := range d.stay {
-		s.update(on[0], on[1], judged)
+		s.update(on[0], on[1], false)
 	}
 	for _, n := range d.come {
 		s.register(n)
 	}
-	return err
 }
 
-// apply changes over while running, on the goroutine of Run. Policy changes when
-// those that go are gone and those that come not there, so that it always fits.
-func (s *Speaker) apply(cfg *Config) error {
-	var come []*Neighbor
-	var errs []error
-	err := s.change(cfg, func(old *Config, d difference) error {
-		come = d.come
-		for _, n := range d.gone {
-			errs = append(errs, s.remove(n))
-		}
-		if err := s.lib.SetPolicies(context.Background(), policies(cfg)); err != nil {
-			return fmt.Errorf("bgpd: policy: %w", err)
-		}
-		for _, on := range d.stay {
-			if on[1].Role == Switch && nextHops(old, on[0]) != nextHops(cfg, on[1]) {
-				s.readvertise(on[1])
-			}
-		}
-		return nil
-	})
-	errs = append(errs, err)
-	for _, n := range come {
-		if err := s.add(n); err != nil {
-			errs = append(errs, err)
-			s.disown(n)
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// disown takes a neighbor that GoBGP would not have out of the configuration again,
-// so that the next one brings it in anew.
-func (s *Speaker) disown(n *Neighbor) {
-	s.unregister(n)
+// setConfig makes cfg the configuration and returns the one before.
+func (s *Speaker) setConfig(cfg *Config) Config {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.cfg.Neighbors = slices.DeleteFunc(slices.Clone(s.cfg.Neighbors), func(o Neighbor) bool { return o.key() == n.key() })
+	old := s.cfg
+	s.cfg = *cfg
+	return old
+}
+
+// apply changes over while running, on the goroutine of Run. Neighbors that stay are
+// told when nothing can fail any more.
+func (s *Speaker) apply(cfg *Config) error {
+	s.mu.Lock()
+	old := s.cfg
+	s.mu.Unlock()
+	d := compare(&old, cfg)
+	if err := tryPasswords(cfg, d.come); err != nil {
+		return err
+	}
+	if err := s.exchange(&old, cfg, d); err != nil {
+		return err
+	}
+	judged := !slices.Equal(old.ServiceAddresses, cfg.ServiceAddresses)
+	for _, on := range d.stay {
+		s.update(on[0], on[1], judged)
+		if on[1].Role == Switch && nextHops(&old, on[0]) != nextHops(cfg, on[1]) {
+			s.readvertise(on[1])
+		}
+	}
+	return nil
 }
 
 // nextHops is comparable: what n gets as next hops.
@@ -174,56 +159,6 @@ func (s *Speaker) of(n *Neighbor) []*session {
 		}
 	}
 	return list
-}
-
-// remove takes a neighbor or a range out of GoBGP: its sessions get a Cease.
-func (s *Speaker) remove(n *Neighbor) error {
-	var errs []error
-	switch {
-	case n.Range.IsValid():
-		errs = append(errs, s.removeGroup(n))
-	case n.Password != "":
-		errs = append(errs, s.removeFromLibrary(n), s.clearPassword(n))
-	default:
-		errs = append(errs, s.removeFromLibrary(n))
-	}
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("bgpd: remove neighbor %s: %w", n.key(), err)
-	}
-	return nil
-}
-
-// removeGroup ends all sessions of a range, also those that GoBGP keeps of neighbors
-// that are gone, and its peer group.
-func (s *Speaker) removeGroup(n *Neighbor) error {
-	ctx := context.Background()
-	var members []string
-	errs := []error{s.lib.DeleteDynamicNeighbor(ctx, &api.DeleteDynamicNeighborRequest{ // nobody comes any more
-		Prefix: n.Range.String(), PeerGroup: groupName(n),
-	})}
-	errs = append(errs, s.lib.ListPeer(ctx, &api.ListPeerRequest{}, func(p *api.Peer) {
-		if p.GetConf().GetPeerGroup() == groupName(n) {
-			members = append(members, p.GetState().GetNeighborAddress())
-		}
-	}))
-	for _, a := range members {
-		errs = append(errs, s.lib.DeletePeer(ctx, &api.DeletePeerRequest{Address: a}))
-	}
-	errs = append(errs, s.lib.DeletePeerGroup(ctx, &api.DeletePeerGroupRequest{Name: groupName(n)}))
-	return errors.Join(errs...)
-}
-
-// clearPassword takes the password of a neighbor that is gone off the listeners,
-// where GoBGP's DeletePeer leaves it; a session without one could not be accepted
-// from that address any more. GoBGP does take it off for a range, so the address is
-// made one for a moment.
-func (s *Speaker) clearPassword(n *Neighbor) error {
-	one := *n
-	one.Address, one.Range = netip.Addr{}, netip.PrefixFrom(n.Address, n.Address.BitLen())
-	if err := s.addToLibrary(&one); err != nil {
-		return err
-	}
-	return s.removeFromLibrary(&one)
 }
 
 // update gives the sessions of a neighbor that stays its new entry. Routes are

@@ -218,6 +218,14 @@ func (n *Neighbor) key() string {
 	return n.Address.String()
 }
 
+// prefix is what the addresses of the neighbor lie in.
+func (n *Neighbor) prefix() netip.Prefix {
+	if n.Range.IsValid() {
+		return n.Range
+	}
+	return netip.PrefixFrom(n.Address, n.Address.BitLen())
+}
+
 func (n *Neighbor) name() string {
 	if n.Name != "" {
 		return n.Name

@@ -1,9 +1,6 @@
 package bgpd
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
@@ -16,6 +13,9 @@ import (
 
 // idleWork is how long the goroutine of Run sleeps when nothing is due.
 const idleWork = time.Hour
+
+// reviveRetry is when a neighbor that GoBGP would not have back is offered again.
+const reviveRetry = 5 * time.Second
 
 // work does what is due and returns when there is something again. It runs on the
 // goroutine of Run, as everything in this file does.
@@ -83,67 +83,6 @@ func (s *Speaker) due(now time.Time) time.Time {
 	return next
 }
 
-// add makes GoBGP know a neighbor or a range. Without its password in force it is
-// taken out again.
-func (s *Speaker) add(n *Neighbor) error {
-	if err := s.addToLibrary(n); err != nil {
-		return fmt.Errorf("bgpd: neighbor %s: %w", n.key(), err)
-	}
-	return nil
-}
-
-func (s *Speaker) addToLibrary(n *Neighbor) error {
-	ctx := context.Background()
-	if n.Range.IsValid() {
-		if err := s.lib.AddPeerGroup(ctx, &api.AddPeerGroupRequest{PeerGroup: apiPeerGroup(n)}); err != nil {
-			return err
-		}
-		err := s.lib.AddDynamicNeighbor(ctx, &api.AddDynamicNeighborRequest{DynamicNeighbor: &api.DynamicNeighbor{
-			Prefix: n.Range.String(), PeerGroup: groupName(n),
-		}})
-		if err != nil {
-			return err
-		}
-	} else {
-		if s.lookup(n.Address) != nil { // it is there by a range
-			_ = s.removeFromLibrary(n) // then it is gone meanwhile
-		}
-		if err := s.lib.AddPeer(ctx, &api.AddPeerRequest{Peer: apiPeer(n)}); err != nil {
-			return err
-		}
-	}
-	s.mu.Lock()
-	why, unsecured := s.unsecured[n.key()]
-	delete(s.unsecured, n.key())
-	s.mu.Unlock()
-	if !unsecured {
-		return nil
-	}
-	return errors.Join(fmt.Errorf("password: %s", why), s.removeFromLibrary(n))
-}
-
-// removeFromLibrary is the inverse, for a range without its sessions.
-func (s *Speaker) removeFromLibrary(n *Neighbor) error {
-	ctx := context.Background()
-	if !n.Range.IsValid() {
-		return s.lib.DeletePeer(ctx, &api.DeletePeerRequest{Address: n.Address.String()})
-	}
-	return errors.Join(
-		s.lib.DeleteDynamicNeighbor(ctx, &api.DeleteDynamicNeighborRequest{Prefix: n.Range.String(), PeerGroup: groupName(n)}),
-		s.lib.DeletePeerGroup(ctx, &api.DeletePeerGroupRequest{Name: groupName(n)}),
-	)
-}
-
-// lookup asks GoBGP for one peer; nil if it has none.
-func (s *Speaker) lookup(addr netip.Addr) *api.Peer {
-	var peer *api.Peer
-	err := s.lib.ListPeer(context.Background(), &api.ListPeerRequest{Address: addr.String()}, func(p *api.Peer) { peer = p })
-	if err != nil {
-		s.log.Warn("bgpd: list neighbor", "neighbor", addr, "error", err)
-	}
-	return peer
-}
-
 // inspect finds out which families a session that came up has.
 func (s *Speaker) inspect(addr netip.Addr) {
 	peer := s.lookup(addr)
@@ -200,23 +139,30 @@ func remoteFamilies(st *api.PeerState) []Family {
 // graceful restart for as long as they said. A neighbor that is not idle has come
 // back by itself.
 func (s *Speaker) revive(addr netip.Addr) {
-	peer := s.lookup(addr)
-	if peer.GetState().GetSessionState() != api.PeerState_IDLE {
-		return
+	if peer := s.lookup(addr); peer != nil {
+		if peer.GetState().GetSessionState() != api.PeerState_IDLE {
+			return
+		}
+		if err := s.deletePeer(addr); err != nil {
+			return // gone meanwhile
+		}
 	}
-	if err := s.lib.DeletePeer(context.Background(), &api.DeletePeerRequest{Address: addr.String()}); err != nil {
-		return // gone meanwhile
-	}
-	var n *Neighbor
 	s.mu.Lock()
-	if ses := s.sessions[addr]; ses != nil && !ses.dynamic {
-		n = ses.n
-	}
-	s.mu.Unlock()
-	if n == nil {
+	ses := s.sessions[addr]
+	if ses == nil || ses.dynamic {
+		s.mu.Unlock()
 		return
 	}
-	if err := s.lib.AddPeer(context.Background(), &api.AddPeerRequest{Peer: apiPeer(n)}); err != nil {
-		s.log.Error("bgpd: bring neighbor back", "neighbor", addr, "error", err)
+	n := ses.n
+	s.mu.Unlock()
+	err := s.addToLibrary(n)
+	if err == nil {
+		return
 	}
+	s.log.Error("bgpd: bring neighbor back", "neighbor", addr, "error", err, "again_in", reviveRetry)
+	now := time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ses.problem("bring back: "+err.Error(), now)
+	s.todo.revive[addr] = now.Add(reviveRetry)
 }
