@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/gaissmai/bart"
@@ -94,19 +96,24 @@ func bindings(addrs []netip.Addr) []fib.Binding {
 }
 
 func newTable(tb testing.TB) (*fib.Table, *fib.Compiler) {
+	table, c, _ := newTableAndResolver(tb)
+	return table, c
+}
+
+func newTableAndResolver(tb testing.TB) (*fib.Table, *fib.Compiler, *fibtest.Resolver) {
 	table, err := fib.NewTable(fib.TableOptions{HugePages: true})
 	require.NoError(tb, err)
 	res := &fibtest.Resolver{}
 	for i := range tunnels {
 		res.Set(tunnelOf(i).VTEP, fibtest.Adjacency(1, addr4(10<<24+1), byte(i)))
 	}
-	return table, fib.NewCompiler(table, res)
+	return table, fib.NewCompiler(table, res), res
 }
 
 const burst = 64
 
-// BenchmarkLookup looks EIPs up, a million of them, in random order: in bursts in
-// the table, and one by one in bart.Fast. It shows ns per lookup.
+// BenchmarkLookup looks EIPs up, a million of them, in random order: in bursts of 64
+// in the table, and one by one, as it must be, in bart.Fast. It shows ns per lookup.
 func BenchmarkLookup(b *testing.B) {
 	for _, s := range fibSets {
 		keys := s.make(million)
@@ -125,44 +132,35 @@ func benchFIB(b *testing.B, keys []netip.Addr) {
 		r.Close()
 		require.NoError(b, table.Close())
 	}()
+	keys = shuffled(keys)
 	out := make([]fib.Value, burst)
-	var sum fib.Value
-	order(keys)
+	at := 0
 	if keys[0].Is4() {
 		dst := make([]uint32, len(keys))
 		for i, a := range keys {
 			k := a.As4()
 			dst[i] = binary.BigEndian.Uint32(k[:])
 		}
-		b.ResetTimer()
-		for i, n := 0, 0; n < b.N; i, n = (i+burst)&(million-1), n+burst {
+		for b.Loop() {
 			r.Begin()
-			r.Lookup4(dst[i:i+burst], out)
+			r.Lookup4(dst[at:at+burst], out)
 			r.End()
-			sum += out[0] & out[burst-1]
+			at = (at + burst) % million
 		}
 	} else {
 		dst := make([]fib.Addr6, len(keys))
 		for i, a := range keys {
 			dst[i] = fib.Addr6From(a)
 		}
-		b.ResetTimer()
-		for i, n := 0, 0; n < b.N; i, n = (i+burst)&(million-1), n+burst {
+		for b.Loop() {
 			r.Begin()
-			r.Lookup6(dst[i:i+burst], out)
+			r.Lookup6(dst[at:at+burst], out)
 			r.End()
-			sum += out[0] & out[burst-1]
+			at = (at + burst) % million
 		}
 	}
-	b.StopTimer()
-	sink = uint32(sum)
-}
-
-var sink uint32
-
-// order shuffles keys, so that they are not looked up in the order of insertion.
-func order(keys []netip.Addr) {
-	rand.New(rand.NewPCG(3, 4)).Shuffle(len(keys), func(i, j int) { keys[i], keys[j] = keys[j], keys[i] })
+	perItem(b, burst, "ns/lookup")
+	require.NotContains(b, out, fib.Value(0))
 }
 
 func benchBART(b *testing.B, keys []netip.Addr) {
@@ -170,13 +168,98 @@ func benchBART(b *testing.B, keys []netip.Addr) {
 	for i, a := range keys {
 		t.Insert(netip.PrefixFrom(a, a.BitLen()), uint32(i%tunnels))
 	}
-	order(keys)
-	var sum uint32
-	b.ResetTimer()
-	for i, n := 0, 0; n < b.N; i, n = (i+1)&(million-1), n+1 {
-		v, _ := t.Lookup(keys[i])
-		sum += v
+	keys = shuffled(keys)
+	out := make([]uint32, burst)
+	at := 0
+	for b.Loop() {
+		for i, a := range keys[at : at+burst] {
+			out[i], _ = t.Lookup(a)
+		}
+		at = (at + burst) % million
 	}
-	b.StopTimer()
-	sink = sum
+	perItem(b, burst, "ns/lookup")
+}
+
+// perItem shows the time of each of the n things that an iteration does.
+func perItem(b *testing.B, n int, unit string) {
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), unit)
+	b.ReportMetric(0, "ns/op")
+}
+
+// shuffled is keys in another order than they were bound in.
+func shuffled(keys []netip.Addr) []netip.Addr {
+	keys = slices.Clone(keys)
+	rand.New(rand.NewPCG(3, 4)).Shuffle(len(keys), func(i, j int) { keys[i], keys[j] = keys[j], keys[i] })
+	return keys
+}
+
+// BenchmarkUpdate takes one binding out of a million away, and puts it back, in change sets of
+// their own.
+func BenchmarkUpdate(b *testing.B) {
+	for _, s := range fibSets {
+		b.Run(s.name, func(b *testing.B) {
+			bs := bindings(s.make(million))
+			table, c := newTable(b)
+			_, err := c.Apply(bs)
+			require.NoError(b, err)
+			gone := make([]fib.Binding, 1)
+			i := 0
+			for b.Loop() {
+				gone[0].Prefix = bs[i].Prefix
+				if _, err := c.Apply(gone); err != nil {
+					b.Fatal(err)
+				}
+				if _, err := c.Apply(bs[i : i+1]); err != nil {
+					b.Fatal(err)
+				}
+				i = (i + 1) % million
+			}
+			perItem(b, 2, "ns/update")
+			require.NoError(b, table.Close())
+		})
+	}
+}
+
+// BenchmarkRefresh changes the way to one of a thousand VTEPs, to which a thousand of
+// a million bindings lead.
+func BenchmarkRefresh(b *testing.B) {
+	table, c, res := newTableAndResolver(b)
+	_, err := c.Apply(bindings(dense4(million)))
+	require.NoError(b, err)
+	vtep := []netip.Addr{tunnelOf(7).VTEP}
+	n := 0
+	for b.Loop() {
+		n++
+		res.Set(vtep[0], fibtest.Adjacency(fib.PortID(n%2), addr4(10<<24+1), 1))
+		c.Refresh(vtep)
+	}
+	require.NoError(b, table.Close())
+}
+
+// BenchmarkEntry finds the entry of a flow: of one tunnel, or of a group.
+func BenchmarkEntry(b *testing.B) {
+	for _, n := range []int{1, 2, 8, fib.MaxTunnels} {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			table, c := newTable(b)
+			bind := fib.Binding{Prefix: netip.MustParsePrefix("203.0.113.7/32")}
+			for i := range n {
+				bind.Tunnels = append(bind.Tunnels, tunnelOf(i))
+			}
+			_, err := c.Apply([]fib.Binding{bind})
+			require.NoError(b, err)
+			r, err := table.NewReader()
+			require.NoError(b, err)
+			r.Begin()
+			var v [1]fib.Value
+			r.Lookup4([]uint32{203<<24 | 113<<8 | 7}, v[:])
+			var mtu uint16
+			for hash := uint32(0); b.Loop(); hash += 0x9e3779b9 {
+				mtu = r.Entry(v[0], hash).MTU
+			}
+			r.End()
+			require.EqualValues(b, 1450, mtu)
+			r.Close()
+			require.NoError(b, table.Close())
+		})
+	}
 }
