@@ -91,7 +91,7 @@ func TestOneWaiterWaits(t *testing.T) {
 	}
 	assert.Equal(t, want, w.asked)
 	w.asked, p.vain = nil, 0 // signals of the runtime end waits, too
-	for range 20 { // these end early each time: after some the waiter is not believed
+	for range 20 {           // these end early each time: after some the waiter is not believed
 		p.idle()
 	}
 	assert.Equal(t, slices.Repeat([]time.Duration{waitMax}, vainWakes), w.asked)

@@ -375,6 +375,28 @@ func TestInterfaceDeletedAndMadeAgain(t *testing.T) {
 	}
 }
 
+// Frames that Tx took and that never left are counted: one that is too long, one whose
+// interface is deleted before it is sent.
+func TestLostFramesAreCounted(t *testing.T) {
+	b := newBench(t, lab.VethOptions{})
+	i := b.open(InterfaceConfig{Frames: MinFrames})
+	p := b.port(i, 0)
+	lost := func() uint64 {
+		st, err := i.Status()
+		require.NoError(t, err)
+		return st.Queues[0].TxLost()
+	}
+	frame := packet{to: eip, payload: 40}.bytes()
+	transmit(t, p, foreign(frame), foreign(make([]byte, p.Info().MaxFrame()+1)))
+	assert.EqualValues(t, 1, lost())
+	require.NoError(t, b.gw.DeleteLink("gw0"))
+	require.Equal(t, 1, p.Tx([]*dataplane.Frame{foreign(frame)}))
+	pollFor(t, b, p, ErrGone)
+	b.wire(lab.VethOptions{})
+	require.NoError(t, pollFor(t, b, p, nil))
+	assert.EqualValues(t, 2, lost())
+}
+
 func TestInterfaceMadeAgainWithAnotherAddress(t *testing.T) {
 	b := newBench(t, lab.VethOptions{})
 	p := b.port(b.open(InterfaceConfig{}), 0)

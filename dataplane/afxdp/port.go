@@ -235,6 +235,9 @@ func (p *Port) dropSocket() error {
 		return nil
 	}
 	s := p.s
+	if n := s.tx.pending(); n > 0 {
+		p.counters.refused.Add(uint64(n)) // nobody takes them any more
+	}
 	p.s, p.pool = nil, pool{}
 	p.poll[0].Fd = -1
 	if err := s.close(); err != nil {

@@ -59,11 +59,14 @@ type QueueStatus struct {
 	TooLong uint64 `json:"too-long"` // frames not sent because they are longer than MaxFrame
 	Kicks   uint64 `json:"kicks"`    // calls to make the kernel send
 	Again   uint64 `json:"again"`    // of them, ended before all was sent
-	Refused uint64 `json:"refused"`  // frames that the device did not take: lost
+	Refused uint64 `json:"refused"`  // frames that the device did not take, or that it was deleted before: lost
 	Failed  uint64 `json:"failed"`   // calls that failed for other reasons
 
 	Kernel KernelCounters `json:"kernel"`
 }
+
+// TxLost counts the frames that Tx took and that were never sent.
+func (q *QueueStatus) TxLost() uint64 { return q.Refused + q.TooLong + q.Kernel.TxInvalid }
 
 // KernelCounters is the socket's XDP_STATISTICS.
 type KernelCounters struct {
