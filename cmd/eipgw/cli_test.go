@@ -201,8 +201,11 @@ func TestExitCodes(t *testing.T) {
 
 func TestVersion(t *testing.T) {
 	var o, e bytes.Buffer
-	require.Equal(t, exitOK, execute(context.Background(), []string{"version"}, &o, &e))
-	assert.Regexp(t, `^eipgw \S+.* go1\.\d+`, o.String())
+	for _, word := range []string{"version", "--version"} {
+		o.Reset()
+		require.Equal(t, exitOK, execute(context.Background(), []string{word}, &o, &e))
+		assert.Regexp(t, `^eipgw \S+.* go1\.\d+`, o.String(), word)
+	}
 }
 
 func TestValidate(t *testing.T) {

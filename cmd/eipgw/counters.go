@@ -33,13 +33,16 @@ func (g *gateway) portView(worker string, p dataplane.PortStats, d deviceView) a
 		Mode: d.mode(p.Info.Queue), MAC: p.Info.MAC.String(), MTU: p.Info.MTU, VLAN: g.ports[p.Info.ID-1].VLAN,
 		Rx:       admin.Traffic{Packets: p.RxPackets, Bytes: p.RxBytes},
 		Tx:       admin.Traffic{Packets: p.TxPackets, Bytes: p.TxBytes},
-		RxMissed: d.missed(p.Info.Queue),
+		RxMissed: d.missed(p.Info.Queue), TxLost: d.lost(p.Info.Queue),
 	}
 	if p.Err != nil {
 		v.State = p.Err.Error()
 	}
 	if p.Info.Queue == 0 {
 		v.Notes = d.Notes
+		v.Filter = &admin.Filter{
+			Redirected: d.Filter.Redirected, Passed: d.Filter.Passed, Foreign: d.Filter.Foreign, Unserved: d.Filter.Unserved,
+		}
 	}
 	return v
 }
@@ -102,4 +105,10 @@ func (d deviceView) mode(queue int) string {
 func (d deviceView) missed(queue int) uint64 {
 	k := d.queues[queue].Kernel
 	return k.RxDropped + k.RxRingFull + k.RxFillRingEmpty
+}
+
+// lost counts frames that the port took and that were not sent.
+func (d deviceView) lost(queue int) uint64 {
+	q := d.queues[queue]
+	return q.TxLost()
 }

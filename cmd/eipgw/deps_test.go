@@ -51,7 +51,7 @@ var allowed = map[string]struct {
 	"bgpd/rib":                     {[]string{"encap", "dataplane/fib"}, "policy and order without any BGP library"},
 	"bgpd/static":                  {[]string{"encap", "dataplane/fib", "bgpd/rib", yaml}, "bindings from a file"},
 	"bgpd/path":                    {[]string{"encap", "dataplane/fib", "bgpd/rib", gobgp, protobuf}, "GoBGP stays under bgpd"},
-	"bgpd":                         {[]string{"encap", "dataplane/fib", "bgpd/rib", "bgpd/path", gobgp, protobuf}, "GoBGP stays under bgpd"},
+	"bgpd":                         {[]string{"encap", "dataplane/fib", "bgpd/rib", "bgpd/path", gobgp, protobuf, xsys}, "GoBGP stays under bgpd; x/sys is for TCP MD5"},
 	"cmd/internal/task":            {[]string{"golang.org/x/sync/errgroup"}, "goroutines, whoever's"},
 	"cmd/internal/config":          {[]string{"encap", "bgpd", "bgpd/rib", "dataplane", "dataplane/afxdp", yaml}, "the parts' own words for what they take"},
 	"cmd/internal/admin":           {[]string{xsys, "github.com/prometheus/client_golang"}, "what is shown, not how it comes about"},

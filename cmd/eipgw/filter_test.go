@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/eipgw/eipgw/cmd/internal/admin"
 )
 
 // An own address inside a segment that comes while everything runs is the kernel's
@@ -53,4 +55,25 @@ func TestFilterKnowsWhatFailed(t *testing.T) {
 	f.refresh()
 	assert.Equal(t, want, d.redirected())
 	assert.True(t, slices.IsSortedFunc(d.passed(), netip.Addr.Compare))
+}
+
+// A condition that goes from bad to worse is shown as it is now, and logged once.
+func TestHealthShowsTheLatestReason(t *testing.T) {
+	w := newWorld(t, worldConfig)
+	for _, reason := range []string{"none works: link is down", "none works: interface is gone"} {
+		w.g.setHealth("test", reason)
+		assert.Contains(t, w.g.Status().Gate.Reasons, "test: "+reason)
+	}
+	assert.Equal(t, 1, strings.Count(w.log.String(), "segments are withdrawn\" condition=test"))
+}
+
+// What ports took and lost is shown beside what they sent, and so is what the filter did.
+func TestLossesAreShown(t *testing.T) {
+	w := newWorld(t, worldConfig)
+	ports := w.g.Ports()
+	require.Len(t, ports, 2)
+	for _, p := range ports {
+		assert.EqualValues(t, 7, p.TxLost, "refused, too long, invalid")
+		assert.Equal(t, &admin.Filter{Redirected: 1, Passed: 2, Unserved: 3, Foreign: 4}, p.Filter)
+	}
 }

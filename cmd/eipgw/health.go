@@ -70,8 +70,8 @@ func (g *gateway) checkHealth(now, started time.Time) {
 	}
 }
 
-// setHealth tells the RIB of a condition that has changed. Good at first is no news; a
-// reason that only counts on, such as a stall, is no change.
+// setHealth tells the RIB of a condition that has changed. Good at first is no news. Of
+// one bad reason after another, the latest is shown; the log has the first.
 func (g *gateway) setHealth(name, reason string) {
 	g.health.mu.Lock()
 	defer g.health.mu.Unlock()
@@ -79,14 +79,13 @@ func (g *gateway) setHealth(name, reason string) {
 		g.health.last = map[string]string{}
 	}
 	last := g.health.last[name]
-	if (last == "") == (reason == "") {
-		g.health.last[name] = last
-		return
-	}
 	g.health.last[name] = reason
-	if reason == "" {
+	switch {
+	case last == reason:
+		return
+	case reason == "":
 		g.log.Info("healthy again", "condition", name)
-	} else {
+	case last == "":
 		g.log.Error("not healthy: segments are withdrawn", "condition", name, "reason", reason)
 	}
 	g.rib.SetHealth(rib.Health{Name: name, OK: reason == "", Reason: reason})

@@ -33,7 +33,7 @@ func (c *cli) showCommand() *cobra.Command {
 		show(c, "status", "The gateway at a glance: ready or why not, sessions, table, traffic", (*admin.Client).Status, c.printStatus),
 		show(c, "segments", "Segments: announced, held back, or on their way out", (*admin.Client).Segments, c.printSegments),
 		show(c, "neighbors", "BGP neighbors and their sessions", (*admin.Client).Neighbors, c.printNeighbors),
-		show(c, "ports", "Interfaces, queue by queue, with what they received and sent", (*admin.Client).Ports, c.printPorts),
+		show(c, "ports", "Interfaces, queue by queue, with what they received, sent and lost", (*admin.Client).Ports, c.printPorts),
 		c.showCounters(),
 		show(c, "sources", "Who may claim EIPs, what they claim, and what of it is refused", (*admin.Client).Sources, c.printSources),
 		show(c, "refusals", "Claims that were not accepted, latest first, and why", (*admin.Client).Refusals, c.printRefusals),
@@ -116,7 +116,10 @@ func (c *cli) showCounters() *cobra.Command {
 		Use:   "counters",
 		Short: "Frames received, sent, and dropped for each reason",
 		Long: `Frames received, sent, and dropped for each reason, since the start. Every frame
-received is sent or dropped for exactly one reason: the last line adds them up.`,
+received is sent or dropped for exactly one reason: the last line adds them up.
+
+Sent means that a port took the frame. What its device then refused, with a queue
+that is full or a link that has just gone down, is TX LOST in ` + "`eipgw show ports`" + `.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.ask(cmd.Context(), func(ctx context.Context, client *admin.Client) error {

@@ -81,7 +81,7 @@ func (c *cli) printNeighbors(list []admin.Neighbor) error {
 }
 
 func (c *cli) printPorts(list []admin.Port) error {
-	t := newTable("PORT", "QUEUE>", "WORKER", "STATE", "MODE", "MAC", "MTU>", "VLAN>", "RX FRAMES>", "RX BYTES>", "TX FRAMES>", "TX BYTES>", "MISSED>")
+	t := newTable("PORT", "QUEUE>", "WORKER", "STATE", "MODE", "MAC", "MTU>", "VLAN>", "RX FRAMES>", "RX BYTES>", "TX FRAMES>", "TX BYTES>", "RX MISSED>", "TX LOST>")
 	var notes strings.Builder
 	for _, p := range list {
 		vlan, state := "", p.State
@@ -96,7 +96,7 @@ func (c *cli) printPorts(list []admin.Port) error {
 			fmt.Fprintf(&notes, "%s: %s\n", p.Name, note)
 		}
 		t.row(p.Name, p.Queue, p.Worker, state, p.Mode, p.MAC, p.MTU, vlan,
-			count(p.Rx.Packets), size(p.Rx.Bytes), count(p.Tx.Packets), size(p.Tx.Bytes), count(p.RxMissed))
+			count(p.Rx.Packets), size(p.Rx.Bytes), count(p.Tx.Packets), size(p.Tx.Bytes), count(p.RxMissed), count(p.TxLost))
 	}
 	if err := t.print(c.out, "no ports"); err != nil {
 		return err
@@ -112,7 +112,7 @@ func (c *cli) printCounters(v admin.Counters, all bool) error {
 	}
 	t := newTable(titles...)
 	t.row("received", count(v.Received.Packets), count(v.Received.Bytes), "frames that came in")
-	t.row("sent", count(v.Sent.Packets), count(v.Sent.Bytes), "frames that left, tunnel headers included")
+	t.row("sent", count(v.Sent.Packets), count(v.Sent.Bytes), "frames that ports took to be sent, tunnel headers included")
 	dropped := uint64(0)
 	for _, d := range v.Drops {
 		dropped += d.Packets

@@ -96,9 +96,12 @@ func (d *memDevice) passed() []netip.Addr {
 func (d *memDevice) Status() (afxdp.Status, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	s := afxdp.Status{ID: d.id, Name: d.name, Mode: afxdp.ModeNative}
+	s := afxdp.Status{
+		ID: d.id, Name: d.name, Mode: afxdp.ModeNative,
+		Filter: afxdp.FilterCounters{Redirected: 1, Passed: 2, Unserved: 3, Foreign: 4},
+	}
 	for q := range d.ports {
-		s.Queues = append(s.Queues, afxdp.QueueStatus{Queue: q})
+		s.Queues = append(s.Queues, afxdp.QueueStatus{Queue: q, Refused: 1, TooLong: 2, Kernel: afxdp.KernelCounters{TxInvalid: 4}})
 	}
 	return s, nil
 }

@@ -68,9 +68,12 @@ var (
 	portUp       = gauge("port_up", "Whether the queue of the port works.", "port", "queue")
 	portRx       = counter("port_rx_packets_total", "Frames received.", "port", "queue")
 	portRxBytes  = counter("port_rx_bytes_total", "Bytes of frames received.", "port", "queue")
-	portTx       = counter("port_tx_packets_total", "Frames sent.", "port", "queue")
-	portTxBytes  = counter("port_tx_bytes_total", "Bytes of frames sent.", "port", "queue")
+	portTx       = counter("port_tx_packets_total", "Frames that the port took to be sent.", "port", "queue")
+	portTxBytes  = counter("port_tx_bytes_total", "Bytes of frames that the port took to be sent.", "port", "queue")
 	portRxMissed = counter("port_rx_missed_packets_total", "Frames that the kernel had no room for in the port's rings.", "port", "queue")
+
+	portTxLost = counter("port_tx_lost_packets_total", "Of the frames that the port took to be sent, those that its device refused or the kernel found too long or invalid.", "port", "queue")
+	portFilter = counter("port_filter_packets_total", "Frames that came in by the port, by what the XDP filter did: redirected to a worker, or to the kernel as passed (for no segment), foreign (for another Ethernet address) or unserved (on a queue without a worker).", "port", "way")
 
 	drops      = counter("drop_packets_total", "Frames dropped, by reason.", "reason")
 	dropBytes  = counter("drop_bytes_total", "Bytes of frames dropped, by reason.", "reason")
@@ -168,6 +171,13 @@ func (e emitter) ports(ports []Port) {
 		e.send(portTx, float64(p.Tx.Packets), p.Name, q)
 		e.send(portTxBytes, float64(p.Tx.Bytes), p.Name, q)
 		e.send(portRxMissed, float64(p.RxMissed), p.Name, q)
+		e.send(portTxLost, float64(p.TxLost), p.Name, q)
+		if f := p.Filter; f != nil {
+			e.send(portFilter, float64(f.Redirected), p.Name, "redirected")
+			e.send(portFilter, float64(f.Passed), p.Name, "passed")
+			e.send(portFilter, float64(f.Foreign), p.Name, "foreign")
+			e.send(portFilter, float64(f.Unserved), p.Name, "unserved")
+		}
 	}
 }
 

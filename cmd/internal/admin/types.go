@@ -193,7 +193,18 @@ type Port struct {
 	Rx       Traffic  `json:"rx"`
 	Tx       Traffic  `json:"tx"`
 	RxMissed uint64   `json:"rx_missed"` // frames that the kernel had no buffer or room for
+	TxLost   uint64   `json:"tx_lost"`   // of those in Tx, frames that the device did not send in the end
+	Filter   *Filter  `json:"filter,omitempty"`
 	Notes    []string `json:"notes,omitempty"`
+}
+
+// Filter counts what became of all frames that came in by an interface, before any
+// worker saw them. It stands at the interface's first queue, for all of them.
+type Filter struct {
+	Redirected uint64 `json:"redirected"` // to a worker
+	Passed     uint64 `json:"passed"`     // to the kernel: not for a segment
+	Foreign    uint64 `json:"foreign"`    // to the kernel: for a segment, but another Ethernet address
+	Unserved   uint64 `json:"unserved"`   // to the kernel: for a segment, on a queue without a worker
 }
 
 // Traffic counts frames and their bytes.
@@ -202,7 +213,8 @@ type Traffic struct {
 	Bytes   uint64 `json:"bytes"`
 }
 
-// Counters is all that workers count. Received is always Sent plus all Drops.
+// Counters is all that workers count. Received is always Sent plus all Drops. Sent is
+// what ports took; what their devices then lost is Port.TxLost.
 type Counters struct {
 	Received Traffic `json:"received"`
 	Sent     Traffic `json:"sent"`

@@ -157,6 +157,7 @@ func (g *Gateway) Ports() []admin.Port {
 		{
 			Name: "eth1", ID: 1, Queue: 0, Worker: "worker 0", State: admin.StateUp, Mode: "native zero-copy", MAC: "02:00:00:00:00:01", MTU: 1600,
 			Rx: admin.Traffic{Packets: 1_234_567, Bytes: 79_012_288}, Tx: admin.Traffic{Packets: 1_234_000, Bytes: 140_676_000}, RxMissed: 2,
+			TxLost: 3, Filter: &admin.Filter{Redirected: 1_234_569, Passed: 4711, Foreign: 12, Unserved: 5},
 			Notes: []string{"1 of 2 receive queues have a port; frames on the others are not forwarded (ethtool -L eth1 combined 1)"},
 		},
 		{
