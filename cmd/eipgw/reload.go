@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/eipgw/eipgw/bgpd"
 	"github.com/eipgw/eipgw/bgpd/static"
 	"github.com/eipgw/eipgw/cmd/internal/admin"
 	"github.com/eipgw/eipgw/cmd/internal/config"
@@ -83,25 +82,21 @@ func checkRuntimeSegments(s segmentSet, next *config.Config) error {
 	return errors.Join(errs...)
 }
 
-// takeOver puts next into force. What can be refused comes first, and is undone when
-// something after it is. All policies change at once and before neighbors and segments
-// do: an EIP that leaves one allow-list and enters another is never without a binding.
+// takeOver puts next into force. What can be refused comes first: until the speaker
+// has taken its part nothing that sources may say changes. Then the policies of all of
+// them change at once, and before segments do: an EIP that leaves one allow-list and
+// enters another is never without a binding.
 func (g *gateway) takeOver(next *config.Config, segments segmentSet) error {
 	if _, err := g.rib.PlanSegments(segments.wanted()); err != nil {
 		return err
 	}
-	policies := g.policies(next)
-	g.rib.SetPolicies(policies)
-	if err := g.speaker.Reconfigure(g.speakerConfig(next)); err != nil {
-		before := g.policies(g.cfg)
-		g.rib.SetPolicies(before)
-		for id := range policies {
-			if _, there := before[id]; !there {
-				g.onSource(bgpd.Source{ID: id, Gone: true})
-			}
-		}
+	g.sources.hold(true)
+	err := g.speaker.Reconfigure(g.speakerConfig(next))
+	g.sources.hold(false)
+	if err != nil {
 		return err
 	}
+	g.rib.SetPolicies(g.policies(next))
 	if _, err := g.rib.SetSegments(segments.wanted()); err != nil {
 		// The same set was planned a moment ago, and nobody else changes it.
 		return fmt.Errorf("segments, after the neighbors were taken over: %w", err)

@@ -16,15 +16,26 @@ import (
 type sources struct {
 	mu    sync.Mutex
 	names map[rib.SourceID]string
+	held  bool // what is new about a source that is known waits for policies
 }
 
-func (s *sources) set(id rib.SourceID, name string) {
+// set says whether the source's policy has to wait.
+func (s *sources) set(id rib.SourceID, name string) (wait bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.names == nil {
 		s.names = map[rib.SourceID]string{}
 	}
+	_, known := s.names[id]
 	s.names[id] = name
+	return known && s.held
+}
+
+// hold keeps policies of sources that are known as they are, until it is over.
+func (s *sources) hold(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held = on
 }
 
 func (s *sources) drop(id rib.SourceID) {
@@ -57,7 +68,9 @@ func (g *gateway) onSource(s bgpd.Source) {
 		g.rib.RemoveSource(s.ID)
 		return
 	}
-	g.sources.set(s.ID, s.Name)
+	if g.sources.set(s.ID, s.Name) {
+		return
+	}
 	g.rib.AddSource(s.ID, rib.SourcePolicy{
 		Rank: rankBGP, Allow: s.Allow, MaxPrefixes: s.MaxPrefixes, Initial: s.Configured,
 	})
