@@ -255,6 +255,7 @@ func (f *failing) Close() error                  { f.closed = true; return nil }
 // TestLookupNothing: addresses that are none, or of no binding.
 func TestLookupNothing(t *testing.T) {
 	g := newRig(t, fib.TableOptions{})
+	assert.Nil(t, g.r.Entry(0, 1))
 	g.apply(bind(eip, 1))
 	for _, a := range []string{"203.0.113.8", "2001:db8::1", "::"} {
 		_, ok := g.c.Lookup(netip.MustParseAddr(a))

@@ -9,6 +9,9 @@ import (
 // Lookup6 is Lookup4 for IPv6: long prefixes first, see buckets, then the trie for
 // the addresses that have none.
 func (r *Reader) Lookup6(dst []Addr6, out []Value) {
+	if len(dst) == 0 {
+		return
+	}
 	out = out[:len(dst)]
 	for len(dst) > stage {
 		r.lookup6(dst[:stage], out[:stage])

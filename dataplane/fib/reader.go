@@ -52,10 +52,10 @@ func (r *Reader) Begin() { r.began.Store(r.t.epochs.now.Load()) }
 // End ends the burst. Outside of Begin and End a reader holds nothing back.
 func (r *Reader) End() { r.began.Store(0) }
 
-// Entry is the entry that a flow takes: of the tunnels that v, which is not 0,
-// names, the resolved one with the highest Score for the flow's hash, and of
-// several ways to its VTEP the one with the highest WayScore. nil says that no
-// tunnel is resolved. The entry is valid until End.
+// Entry is the entry that a flow takes: of the tunnels that v names, the resolved
+// one with the highest Score for the flow's hash, and of several ways to its VTEP
+// the one with the highest WayScore. nil says that no tunnel is resolved, or that v
+// is 0. The entry is valid until End.
 func (r *Reader) Entry(v Value, hash uint32) *Entry {
 	w := atomic.LoadUint32(wordAt(r.slots, uintptr(v)))
 	if w-1 >= firstGroup-1 { // 0 too

@@ -38,6 +38,9 @@ func newSlots(mem Memory, size int) (*slots, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := words.commit(1); err != nil { // value 0 can be asked for, and is nothing
+		return nil, err
+	}
 	return &slots{words: words, next: 1}, nil
 }
 

@@ -53,12 +53,13 @@ func (t *trie) paint(p *paint) {
 	g := grid{end: t.rootBits, mask: 1<<t.rootBits - 1}
 	all := span{hi: hostBits(0)}
 	if p.more {
-		t.touch(g.slot(p.gap.lo), g.slot(p.cover))
+		t.note(g.slot(p.gap.lo), g.slot(p.cover))
 	}
 	t.paintArray(t.root.base, all, g, p)
 }
 
-func (t *trie) touch(from, to uint32) {
+// note remembers that slots from from to to hold something.
+func (t *trie) note(from, to uint32) {
 	for page := from / pageWords; page <= to/pageWords; page++ {
 		t.touched[page>>6] |= 1 << (page & 63)
 	}
