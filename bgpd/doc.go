@@ -14,7 +14,7 @@
 //
 //	config.go nexthop.go validate.go   what is configured, its defaults and its mistakes
 //	speaker.go work.go                 Run, and the one goroutine that calls GoBGP
-//	session.go learn.go                state of neighbors, what they say
+//	session.go learn.go discards.go    state of neighbors, what they say, what GoBGP drops of it
 //	announce.go policy.go              what the switches get, and that nobody gets more
 //	reconfigure.go exchange.go md5.go  a new configuration while sessions stay up, or the old one
 //	status.go                          what there is to show

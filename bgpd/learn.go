@@ -78,11 +78,8 @@ func (s *Speaker) routes(paths []*api.Path) {
 		s.sync(ses)
 		return
 	}
-	batch := path.Batch{Peer: ses.peer, Paths: paths, Time: time.Now()}
-	if ses.discards.next > 0 {
-		d := ses.discards
-		batch.Discarded = d.near
-	}
+	now := time.Now()
+	batch := path.Batch{Peer: ses.peer, Paths: paths, Time: now, Discarded: s.discarded(ses, now)}
 	s.mu.Unlock()
 	for batch.Peer != nil {
 		u := s.conv.Update(batch)
@@ -96,13 +93,17 @@ func (s *Speaker) emitRoutes(ses *session, peer *path.Peer, u rib.Update) *path.
 	s.out.Lock()
 	defer s.out.Unlock()
 	s.mu.Lock()
-	now := ses.peer
+	now, trial := ses.peer, false
 	if now == peer {
 		ses.refused += uint64(len(u.Refused))
+		trial = ses.discards.heard(&u, s.conv.Suspects(), time.Now())
 	}
 	s.mu.Unlock()
 	if now != peer {
 		return now
+	}
+	if trial {
+		s.wake()
 	}
 	if !ses.closed && !s.stopped {
 		s.updates(u)

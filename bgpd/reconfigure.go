@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"time"
@@ -192,18 +193,23 @@ func (s *Speaker) relearn(ses *session, peer *path.Peer) {
 	s.out.Lock()
 	defer s.out.Unlock()
 	all := rib.Update{Source: ses.id, RemoveAll: true}
+	s.mu.Lock()
+	suspects := maps.Clone(ses.discards.suspects)
+	s.mu.Unlock()
 	var conv path.Converter
-	for _, f := range ses.n.Families {
-		err := s.lib.ListPath(context.Background(), &api.ListPathRequest{
-			TableType: api.TableType_ADJ_IN, Name: ses.addr.String(), Family: apiFamily[f],
-		}, func(d *api.Destination) {
-			u := conv.Update(path.Batch{Peer: peer, Paths: d.Paths, Time: time.Now()})
-			all.Set, all.Refused = append(all.Set, u.Set...), append(all.Refused, u.Refused...)
-		})
-		if err != nil {
-			s.log.Error("bgpd: judge routes anew", "neighbor", ses.addr, "error", err)
-			return
+	one := make([]*api.Path, 1)
+	err := s.adjIn(ses, func(k rib.PathKey, p *api.Path) {
+		one[0] = p
+		batch := path.Batch{Peer: peer, Paths: one, Time: time.Now()}
+		if x, ok := suspects[k]; ok && x.verdict != believed {
+			batch.Discarded = func(_ rib.PathKey, sec int64) bool { return sec == x.sec }
 		}
+		u := conv.Update(batch)
+		all.Set, all.Refused = append(all.Set, u.Set...), append(all.Refused, u.Refused...)
+	})
+	if err != nil {
+		s.log.Error("bgpd: judge routes anew", "neighbor", ses.addr, "error", err)
+		return
 	}
 	if !ses.closed && !s.stopped {
 		s.updates(all)

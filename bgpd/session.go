@@ -74,6 +74,7 @@ func (s *session) end(now time.Time) {
 	s.up, s.since, s.peer = false, now, nil
 	s.negotiated, s.ended, s.synced = nil, nil, false
 	s.received, s.accepted = 0, 0
+	s.discards.forget()
 	s.flaps++
 }
 
@@ -120,28 +121,4 @@ func (s *session) status(advertised uint64) NeighborStatus {
 		Received: s.received, Accepted: s.accepted, Advertised: advertised, Refused: s.refused,
 		Flaps: s.flaps, LastError: s.lastError, ErrorTime: s.errorTime,
 	}
-}
-
-// discards remembers the seconds in which GoBGP threw attributes of a neighbor's
-// routes away. It tells of that by log only, not with the route, and gives routes
-// the time of their arrival in whole seconds; so this is as near as one can get.
-type discards struct {
-	sec  [16]int64
-	next int
-}
-
-func (d *discards) add(t time.Time) {
-	d.sec[d.next%len(d.sec)] = t.Unix()
-	d.next++
-}
-
-// near says whether a route that arrived in the second sec may be one that lost an
-// attribute: the log comes after the arrival, at once unless the machine stalls.
-func (d *discards) near(sec int64) bool {
-	for _, s := range d.sec[:min(d.next, len(d.sec))] {
-		if sec <= s && sec >= s-1 {
-			return true
-		}
-	}
-	return false
 }

@@ -36,8 +36,11 @@ func (s *Speaker) work() time.Time {
 	if announce {
 		s.todo.announce, s.todo.retry = false, time.Time{}
 	}
-	var overdue []*session
+	var overdue, trials []*session
 	for _, ses := range s.sessions {
+		if ses.discards.due(now) {
+			trials = append(trials, ses)
+		}
 		if ses.up && ses.n.Role == VirtualRouter && !ses.synced && !now.Before(ses.syncBy) {
 			overdue = append(overdue, ses)
 		}
@@ -55,6 +58,9 @@ func (s *Speaker) work() time.Time {
 	}
 	for _, ses := range overdue {
 		s.sync(ses)
+	}
+	for _, ses := range trials {
+		s.tryDiscards(ses)
 	}
 	return s.due(now)
 }
@@ -75,6 +81,9 @@ func (s *Speaker) due(now time.Time) time.Time {
 	for _, ses := range s.sessions {
 		if ses.up && !ses.synced && ses.n.Role == VirtualRouter {
 			earlier(ses.syncBy)
+		}
+		if !ses.discards.trial.IsZero() {
+			earlier(ses.discards.trial)
 		}
 	}
 	if !s.todo.retry.IsZero() {

@@ -28,7 +28,7 @@ type Converter struct {
 // on its way here.
 type Suspect struct {
 	Key rib.PathKey
-	Sec int64 // when GoBGP received it
+	Sec int64 // when GoBGP received it; if it was said again and is the same, for the first time
 }
 
 // Batch is one batch of routes of one peer.
@@ -40,7 +40,7 @@ type Batch struct {
 	// Discarded says whether a route that was received in the second sec may have
 	// lost a malformed attribute 23 on its way here. It is asked for routes whose
 	// tunnel would be guessed. Nil is never.
-	Discarded func(sec int64) bool
+	Discarded func(k rib.PathKey, sec int64) bool
 }
 
 // Update is what the batch means to the RIB. Order within it does not matter to
@@ -67,10 +67,13 @@ func (c *Converter) Update(b Batch) rib.Update {
 func (c *Converter) set(u *rib.Update, b *Batch, p *api.Path, prefix netip.Prefix) {
 	c.judge(b.Peer, p.Pattrs)
 	r := c.refused
-	if r == nil && b.Discarded != nil && c.guessed() && b.Discarded(p.GetAge().GetSeconds()) {
-		r = &refused{rib.RefuseBadAttribute,
-			"received at the time of a malformed attribute 23, which the BGP library drops without saying from which route"}
-		c.suspects = append(c.suspects, Suspect{rib.PathKey{Prefix: prefix, PathID: p.Identifier}, p.GetAge().GetSeconds()})
+	if r == nil && b.Discarded != nil && c.guessed() {
+		k, sec := rib.PathKey{Prefix: prefix, PathID: p.Identifier}, p.GetAge().GetSeconds()
+		if b.Discarded(k, sec) {
+			r = &refused{rib.RefuseBadAttribute,
+				"received at the time of a malformed attribute 23, which the BGP library drops without saying from which route"}
+			c.suspects = append(c.suspects, Suspect{k, sec})
+		}
 	}
 	if r != nil {
 		u.Refused = append(u.Refused, rib.Refusal{

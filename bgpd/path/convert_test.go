@@ -168,7 +168,7 @@ func TestConverterRefusesWhatLostItsAttribute(t *testing.T) {
 	later := route(t, "203.0.113.9/32", bgp.NewPathAttributeNextHop("10.0.0.11"))
 	later.Age = timestamppb.New(time.Unix(1001, 0))
 	var c Converter
-	b := Batch{Peer: peer, Paths: []*api.Path{plain, with, later, named}, Discarded: func(sec int64) bool { return sec == 1000 }}
+	b := Batch{Peer: peer, Paths: []*api.Path{plain, with, later, named}, Discarded: func(_ rib.PathKey, sec int64) bool { return sec == 1000 }}
 	u := c.Update(b)
 	assert.Len(t, u.Set, 3, "nothing is guessed of what has the attribute, or a large community")
 	require.Len(t, u.Refused, 1)

@@ -22,4 +22,29 @@
 // that are explicit and differ, and two large communities that differ, are a conflict,
 // and the route is refused: what was claimed before stays in force. So it does for an
 // attribute that is malformed.
+//
+// # An attribute 23 that GoBGP drops
+//
+// GoBGP drops an attribute 23 that it cannot take apart (RFC 7606 calls that attribute
+// discard), and says so in its log: which neighbor and when, but not which route. What
+// is left of the route looks like one that never had the attribute. So of that neighbor,
+// whatever was received in the same second or the one before is suspected, provided
+// that
+//
+//   - its tunnel would be a guess: carrier next-hop or peer. A large community names VTEP
+//     and VNI, and such a route is kept
+//   - attribute 23 is believed of the neighbor. Whoever has next-hop or peer among the
+//     carriers without tunnel-encap, or the other way around, never meets any of this
+//
+// What is suspected is refused at once, and judged again two seconds later. Where more
+// than half of the suspected UPDATEs must be guilty, since so many attributes were
+// dropped, all stay refused until they are withdrawn, or said again at a time when
+// nothing is dropped: so it is with the usual one alone. Else nobody can tell the few
+// guilty from the innocent, and all are believed: for the innocent that is right, and the
+// guilty get the tunnel that the profile has for a route that names none, with a warning
+// in the log. So both errors are possible: a plain route that stays refused among many
+// guilty, and a guilty one in the tunnel of the profile. Where the latter must not be,
+// take next-hop and peer off the neighbor's carriers. And what GoBGP drops is lost in any
+// case: a route that has a large community as well is judged by that alone, and a
+// conflict of the two goes unseen.
 package path
