@@ -36,7 +36,7 @@ demo: root build ## the gateway's main job on a network in namespaces; SWITCH=fr
 test: root build ## every test: unit, race, pcap cases, integration with FRR, BIRD, ExaBGP and Open vSwitch
 	.ci/packages test
 	go vet ./...
-	go test -timeout 15m ./...
+	go test -count=1 -timeout 15m ./... # the integration tests build the binary: no cached result speaks for it
 	go test -race -timeout 15m $(RACE)
 
 # What has goroutines or memory of its own is run again under the race detector.
