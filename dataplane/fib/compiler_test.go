@@ -103,6 +103,28 @@ func TestLargeApply(t *testing.T) {
 	}
 }
 
+// TestTurns: in the middle of a large change set others get at the compiler.
+func TestTurns(t *testing.T) {
+	g := newRig(t, fib.TableOptions{})
+	bs := make([]fib.Binding, 200_000)
+	for i := range bs {
+		bs[i] = bind(netip.PrefixFrom(netip.AddrFrom4([4]byte{20, byte(i >> 16), byte(i >> 8), byte(i)}), 32), 1)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		_, err := g.c.Apply(bs)
+		assert.NoError(t, err)
+	})
+	between := 0
+	for n := 0; n < len(bs); {
+		if n = g.c.Stats().IPv4; n > 0 && n < len(bs) {
+			between++
+		}
+	}
+	wg.Wait()
+	assert.NotZero(t, between)
+}
+
 // TestWalk begins anywhere, stops when told to, and sees every binding that is
 // there all the time once, whatever else changes.
 func TestWalk(t *testing.T) {
