@@ -26,9 +26,10 @@ type process interface {
 func contenders(s settings) []contender {
 	cs := []contender{
 		&eipgw{settings: s, label: "eipgw", exe: s.Exe},
-		&testpmd{settings: s, label: "testpmd"},
+		&testpmd{settings: s, label: "testpmd", eal: ",busy_budget=0"},
+		&testpmd{settings: s, label: "testpmd-tuned", eal: ",busy_budget=0", args: []string{"--burst=64", "--total-num-mbufs=16384"}},
 		&eipgw{settings: s, label: "eipgw-busy-poll", exe: s.Exe, busyPoll: busyPollBudget},
-		&testpmd{settings: s, label: "testpmd-busy-poll", busyPoll: busyPollBudget},
+		&testpmd{settings: s, label: "testpmd-busy-poll"},
 	}
 	if s.Against != "" {
 		cs = append(cs, &eipgw{settings: s, label: "eipgw-other", exe: s.Against, other: true})
@@ -36,5 +37,5 @@ func contenders(s settings) []contender {
 	return cs
 }
 
-// busyPollBudget is testpmd's default.
+// busyPollBudget is that of testpmd, which polls busily unless told not to.
 const busyPollBudget = 64

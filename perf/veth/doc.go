@@ -1,7 +1,7 @@
 // Command veth measures how many frames a second eipgw forwards, beside other programs
 // that a user could take instead, over veth pairs in network namespaces.
 //
-//	go run ./perf/veth -rounds 5
+//	go run ./perf/veth
 //
 //	 namespace wire                    namespace gateway
 //	+------------------------------+  +------------------------+
@@ -12,11 +12,12 @@
 //	+------------------------------+  +------------------------+
 //
 // In a round all contenders are started, each in namespaces of its own, and are ready
-// when frames come through. Then they take turns of half a second, there and back (A B B
+// when frames come through. Then they take short turns, there and back (A B B
 // A A B ...): traffic runs, a moment uncounted, and is then counted at the sink,
 // while the others' processes are stopped (SIGSTOP). Turns are short because the
-// speed of a virtual machine changes from second to second, by more than what is to be
-// told apart. A turn in which somebody else took the CPUs shows in the kernel's
+// speed of a virtual machine changes from second to second, and there are several rounds
+// because a process that is started again may be some percent faster or slower for
+// as long as it lives, from where its memory happens to lie. A turn in which somebody else took the CPUs shows in the kernel's
 // accounts (steal; how long the worker's and the generator's threads were ready to run
 // and did not) and is repeated.
 //

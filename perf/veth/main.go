@@ -38,10 +38,10 @@ type settings struct {
 func parse(args []string) (settings, error) {
 	var s settings
 	f := flag.NewFlagSet("veth", flag.ContinueOnError)
-	f.IntVar(&s.Rounds, "rounds", 5, "how many times contenders are started afresh")
-	f.IntVar(&s.Turns, "turns", 10, "turns of each contender in a round")
+	f.IntVar(&s.Rounds, "rounds", 10, "how many times contenders are started afresh")
+	f.IntVar(&s.Turns, "turns", 6, "turns of each contender in a round")
 	f.DurationVar(&s.Warm, "warm", 100*time.Millisecond, "how long traffic runs in a turn before it is counted")
-	f.DurationVar(&s.Time, "time", 400*time.Millisecond, "how long it is counted")
+	f.DurationVar(&s.Time, "time", 300*time.Millisecond, "how long it is counted")
 	f.IntVar(&s.EIPs, "eips", 256, "destinations, and bindings of eipgw")
 	f.IntVar(&s.Size, "size", 64, "bytes of a frame, its FCS of 4 bytes included")
 	f.IntVar(&s.Arms, "arms", 1, "1: frames leave by the interface that they came in by; 2: by another")

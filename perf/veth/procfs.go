@@ -142,7 +142,7 @@ const (
 func reserveHugePages(cs []contender) (undo func(), err error) {
 	need := 0
 	for _, c := range cs {
-		need = max(need, c.hugePages()/hugePageMiB)
+		need += c.hugePages() / hugePageMiB // all run at once
 	}
 	text, err := os.ReadFile(hugePagesFile)
 	if err != nil {

@@ -17,11 +17,11 @@ type report struct {
 	Trials   []trial   `json:"trials"`
 }
 
-// summary is one contender's rounds. Ratios are to the best reference.
+// summary is one contender's rounds.
 type summary struct {
 	Contender string  `json:"contender"`
 	What      string  `json:"what"`
-	Rate      spread  `json:"rate"`
+	Rate      spread  `json:"rate"`    // of the rounds
 	Offered   float64 `json:"offered"` // medians, as what follows
 	CPU       struct {
 		Generator float64 `json:"generator"`
@@ -29,12 +29,18 @@ type summary struct {
 	} `json:"cpu-busy"`
 	NsPerFrame float64 `json:"worker-cpu-ns-per-frame"`
 
-	Reference string  `json:"reference,omitempty"`
-	Ratio     float64 `json:"ratio,omitempty"`          // of the medians
-	Ratios    spread  `json:"ratios-by-round,omitzero"` // of each round's pair
+	Ratios    []ratio `json:"ratios,omitempty"` // to every reference
 	Turns     int     `json:"turns"`
 	Disturbed int     `json:"disturbed"` // turns that count although they were disturbed
 	Discarded int     `json:"discarded"` // disturbed turns that were repeated
+}
+
+// ratio compares a contender's rate with a reference's. Each turn is compared with
+// the reference's turn next to it, since the machine is not the same a minute later: the
+// median of all those ratios, and the lowest and highest of the rounds' medians.
+type ratio struct {
+	Reference string `json:"reference"`
+	spread
 }
 
 // spread is a median and the range around it.
@@ -76,14 +82,6 @@ func (r *report) of(name string) (ts []trial) {
 func rateOf(t trial) float64 { return t.Rate }
 
 func (r *report) summarize(cs []contender) {
-	var best contender
-	bestRate := 0.0
-	for _, c := range cs {
-		ts := r.of(c.name())
-		if m := median(column(ts, rateOf)); c.reference() && m > bestRate {
-			best, bestRate = c, m
-		}
-	}
 	for _, c := range cs {
 		ts := r.of(c.name())
 		s := summary{Contender: c.name(), What: c.what(), Rate: spreadOf(column(ts, rateOf))}
@@ -96,17 +94,26 @@ func (r *report) summarize(cs []contender) {
 			s.Disturbed += t.Disturbed
 			s.Discarded += t.Discarded
 		}
-		if best != nil && !c.reference() {
-			refs := r.of(best.name())
-			s.Reference, s.Ratio = best.name(), s.Rate.Median/bestRate
-			var ratios []float64
-			for i, t := range ts {
-				ratios = append(ratios, t.Rate/refs[i].Rate)
+		for _, ref := range cs {
+			if ref.reference() && !c.reference() {
+				s.Ratios = append(s.Ratios, ratio{ref.name(), compare(ts, r.of(ref.name()))})
 			}
-			s.Ratios = spreadOf(ratios)
 		}
 		r.Summary = append(r.Summary, s)
 	}
+}
+
+// compare is the ratios of two contenders' turns.
+func compare(ts, refs []trial) spread {
+	var all, rounds []float64
+	for i, t := range ts {
+		var turns []float64
+		for n, rate := range t.Rates {
+			turns = append(turns, rate/refs[i].Rates[n])
+		}
+		all, rounds = append(all, turns...), append(rounds, median(turns))
+	}
+	return spread{median(all), slices.Min(rounds), slices.Max(rounds)}
 }
 
 func (r *report) markdown() string {
@@ -116,22 +123,45 @@ func (r *report) markdown() string {
 	fmt.Fprintf(&b, "%d-byte frames (FCS included), %d EIPs, %d arm(s), %d rounds of %d turns of %v after %v of warm-up; medians of the rounds and [min, max].\n",
 		s.Size, s.EIPs, s.Arms, s.Rounds, s.Turns, s.Time, s.Warm)
 	fmt.Fprintf(&b, "Machine: %d x %s, %s, Linux %s.\n\n", r.Machine.CPUs, r.Machine.CPU, r.Machine.Hypervisor, r.Machine.Kernel)
-	fmt.Fprintf(&b, "| Contender | Mpps at the sink | ns of CPU %d per frame | CPU %d busy | CPU %d busy | offered Mpps | ratio to best reference | turns: all, disturbed, repeated |\n", workerCPU, generatorCPU, workerCPU)
-	fmt.Fprintln(&b, "|---|---|---|---|---|---|---|---|")
+	fmt.Fprintf(&b, "| Contender | Mpps at the sink | ns of CPU %d per frame | CPU %d busy | CPU %d busy | offered Mpps | turns: all, disturbed, repeated |\n", workerCPU, generatorCPU, workerCPU)
+	fmt.Fprintln(&b, "|---|---|---|---|---|---|---|")
 	for _, m := range r.Summary {
-		ratio := "reference"
-		if m.Reference != "" {
-			ratio = fmt.Sprintf("**%.2f** [%.2f, %.2f] x %s", m.Ratio, m.Ratios.Min, m.Ratios.Max, m.Reference)
-		}
-		fmt.Fprintf(&b, "| %s | %.3f [%.3f, %.3f] | %.0f | %.0f %% | %.0f %% | %.2f | %s | %d, %d, %d |\n", m.Contender,
+		fmt.Fprintf(&b, "| %s | %.3f [%.3f, %.3f] | %.0f | %.0f %% | %.0f %% | %.2f | %d, %d, %d |\n", m.Contender,
 			m.Rate.Median/1e6, m.Rate.Min/1e6, m.Rate.Max/1e6, m.NsPerFrame, 100*m.CPU.Generator, 100*m.CPU.Worker,
-			m.Offered/1e6, ratio, m.Turns, m.Disturbed, m.Discarded)
+			m.Offered/1e6, m.Turns, m.Disturbed, m.Discarded)
 	}
-	fmt.Fprintln(&b)
+	r.ratios(&b)
 	for _, m := range r.Summary {
 		fmt.Fprintf(&b, "- %s: %s.\n", m.Contender, m.What)
 	}
 	return b.String()
+}
+
+// ratios adds a table with a row for each contender and a column for each reference.
+func (r *report) ratios(b *strings.Builder) {
+	fmt.Fprintln(b)
+	var rows []summary
+	for _, m := range r.Summary {
+		if len(m.Ratios) > 0 {
+			rows = append(rows, m)
+		}
+	}
+	if len(rows) == 0 {
+		return
+	}
+	fmt.Fprint(b, "| Ratio of rates, turn by turn |")
+	for _, x := range rows[0].Ratios {
+		fmt.Fprintf(b, " to %s |", x.Reference)
+	}
+	fmt.Fprintf(b, "\n|---|%s\n", strings.Repeat("---|", len(rows[0].Ratios)))
+	for _, m := range rows {
+		fmt.Fprintf(b, "| %s |", m.Contender)
+		for _, x := range m.Ratios {
+			fmt.Fprintf(b, " **%.2f** [%.2f, %.2f] |", x.Median, x.Min, x.Max)
+		}
+		fmt.Fprintln(b)
+	}
+	fmt.Fprintln(b)
 }
 
 // write puts the report into FILE.json and FILE.md.

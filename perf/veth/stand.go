@@ -63,7 +63,7 @@ func open(ctx context.Context, s settings, c contender) (_ *stand, err error) {
 func (st *stand) close() error {
 	var errs []error
 	if st.process != nil {
-		errs = append(errs, st.thaw())
+		_ = st.thaw() // it may have ended by itself
 	}
 	for i := len(st.closers) - 1; i >= 0; i-- {
 		errs = append(errs, st.closers[i]())

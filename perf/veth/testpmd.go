@@ -16,8 +16,9 @@ import (
 // addresses of a frame and sends it.
 type testpmd struct {
 	settings
-	label    string
-	busyPoll int // budget; 0: off
+	label string
+	eal   string // more of net_af_xdp's arguments
+	args  []string
 }
 
 func (c *testpmd) name() string    { return c.label }
@@ -28,11 +29,14 @@ func (c *testpmd) reference() bool { return true }
 // neighbor, and DPDK's lie anywhere; so it does not work with pages of 4 KiB.
 func (c *testpmd) hugePages() int { return testpmdMemory }
 
-const testpmdMemory = 256
+const testpmdMemory = 512
 
 func (c *testpmd) what() string {
-	return fmt.Sprintf("dpdk-testpmd, net_af_xdp with busy_budget=%d, --forward-mode=macswap, one forwarding core on CPU %d, huge pages: no lookup, no tunnel",
-		c.busyPoll, workerCPU)
+	s := fmt.Sprintf("dpdk-testpmd, net_af_xdp%s, macswap, one forwarding core on CPU %d, huge pages: no lookup, no tunnel", c.eal, workerCPU)
+	if len(c.args) > 0 {
+		s += "; " + strings.Join(c.args, " ")
+	}
+	return s
 }
 
 func (c *testpmd) missing() error {
@@ -59,13 +63,13 @@ func (c *testpmd) start(ctx context.Context, t *topology) (process, error) {
 		"--in-memory", "--no-pci", "-m", fmt.Sprint(testpmdMemory), "--log-level", "warning",
 	}
 	for i := range t.arms {
-		args = append(args, "--vdev", fmt.Sprintf("net_af_xdp%d,iface=%s,busy_budget=%d", i, portNames[i], c.busyPoll))
+		args = append(args, "--vdev", fmt.Sprintf("net_af_xdp%d,iface=%s%s", i, portNames[i], c.eal))
 	}
-	args = append(args, "--", "--forward-mode=macswap", "--nb-cores=1", "--no-mlockall", "--total-num-mbufs=16384")
+	args = append(args, "--", "--forward-mode=macswap", "--nb-cores=1", "--no-mlockall")
 	if t.arms == 1 {
 		args = append(args, "--port-topology=loop")
 	}
-	args = append(args, strings.Fields(c.TestPMD)...)
+	args = append(append(args, c.args...), strings.Fields(c.TestPMD)...)
 	p := &testpmdProcess{cmd: t.gateway.Command(ctx, "dpdk-testpmd", args...), ended: make(chan error, 1)}
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
 	var err error

@@ -35,7 +35,7 @@ func trialsOf(name string, rates ...float64) (ts []trial) {
 	return ts
 }
 
-func TestSummaryComparesWithTheBestReference(t *testing.T) {
+func TestSummaryComparesWithEveryReference(t *testing.T) {
 	var r report
 	r.Trials = append(r.Trials, trialsOf("new", 3e6, 1e6, 2e6)...)
 	r.Trials = append(r.Trials, trialsOf("slow", 0.5e6, 0.5e6, 0.5e6)...)
@@ -44,13 +44,15 @@ func TestSummaryComparesWithTheBestReference(t *testing.T) {
 	require.Len(t, r.Summary, 3)
 	s := r.Summary[0]
 	assert.Equal(t, spread{Median: 2e6, Min: 1e6, Max: 3e6}, s.Rate)
-	assert.Equal(t, "fast", s.Reference)
-	assert.InDelta(t, 2, s.Ratio, 1e-9)
-	assert.InDelta(t, 1, s.Ratios.Min, 1e-9)
-	assert.InDelta(t, 3, s.Ratios.Max, 1e-9)
+	require.Len(t, s.Ratios, 2)
+	assert.Equal(t, ratio{"slow", spread{Median: 4, Min: 2, Max: 6}}, s.Ratios[0])
+	assert.Equal(t, "fast", s.Ratios[1].Reference)
+	assert.InDelta(t, 2.5, s.Ratios[1].Median, 1e-9)
 	assert.InDelta(t, 0.75*1e9/2e6, s.NsPerFrame, 1e-9)
-	assert.Empty(t, r.Summary[2].Reference, "a reference is compared with nothing")
-	assert.Contains(t, r.markdown(), "| new | 2.000 [1.000, 3.000] | 375 |")
+	assert.Empty(t, r.Summary[2].Ratios, "a reference is compared with nothing")
+	text := r.markdown()
+	assert.Contains(t, text, "| new | 2.000 [1.000, 3.000] | 375 |")
+	assert.Contains(t, text, "| Ratio of rates, turn by turn | to slow | to fast |\n|---|---|---|\n| new | **4.00** [2.00, 6.00] | **2.50** [1.00, 3.00] |\n")
 
 	file := filepath.Join(t.TempDir(), "out")
 	require.NoError(t, r.write(file))
