@@ -1,6 +1,7 @@
 package fib
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 )
@@ -17,14 +18,23 @@ type change struct {
 func (ch *change) key() key { return key{ch.Addr6, ch.bits} }
 
 // changeBatch is how many changes are checked, then put in order, then put into
-// force. reclaimEvery is how many retired blocks may wait meanwhile.
+// force, while nobody else writes: some hundredths of a second. reclaimEvery is how
+// many retired blocks may wait meanwhile, keepChanges how much scratch memory stays
+// for the next set.
 const (
-	changeBatch  = 1 << 18
+	changeBatch  = 1 << 16
 	reclaimEvery = 1 << 12
+	keepChanges  = 1 << 13
 )
 
 // applyBatch puts changes into force. left is how many more the report may get.
-func (c *Compiler) applyBatch(bs []Binding, rep *Report, left int) {
+func (c *Compiler) applyBatch(bs []Binding, rep *Report, left int) error {
+	c.t.mu.Lock()
+	defer c.t.mu.Unlock()
+	if c.t.closed {
+		return errors.New("fib: apply: table is closed")
+	}
+	c.t.reclaim()
 	c.changes = c.changes[:0]
 	for i := range bs {
 		ch, err := c.check(&bs[i])
@@ -43,9 +53,12 @@ func (c *Compiler) applyBatch(bs []Binding, rep *Report, left int) {
 			wait = c.t.lines.bin.len() + reclaimEvery
 		}
 	}
-	if left-len(bs) == 0 && len(bs) > smallBatch {
+	if len(bs) == left && cap(c.changes) > keepChanges {
 		c.changes, c.sorter = nil, sorter{}
 	}
+	c.t.trim()
+	c.t.reclaim()
+	return nil
 }
 
 // check refuses what cannot be, and counts the binding for the set of its tunnels.
@@ -93,7 +106,7 @@ func (c *Compiler) apply(ch *change, rep *Report, left int) {
 		c.bind(c.sets[old], -1)
 	}
 	if *to == nil {
-		*to = make([]netip.Prefix, 0, min(left, changeBatch))
+		*to = make([]netip.Prefix, 0, min(left, 1<<18))
 	}
 	*to = append(*to, p)
 }

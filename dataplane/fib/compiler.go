@@ -53,22 +53,19 @@ func NewCompiler(t *Table, r Resolver) *Compiler {
 // cannot be is left out, reported with its reason, and leaves the old binding in
 // force. Removing what is not bound is no fault and not reported. The error says
 // that the table is closed.
+//
+// Others get their turn in the middle of a large set.
 func (c *Compiler) Apply(changes []Binding) (Report, error) {
-	c.t.mu.Lock()
-	defer c.t.mu.Unlock()
 	var rep Report
-	if c.t.closed {
-		return rep, errors.New("fib: apply: table is closed")
-	}
-	c.t.reclaim()
-	for len(changes) > 0 {
+	for {
 		n := min(len(changes), changeBatch)
-		c.applyBatch(changes[:n], &rep, len(changes))
-		changes = changes[n:]
+		if err := c.applyBatch(changes[:n], &rep, len(changes)); err != nil {
+			return rep, err
+		}
+		if changes = changes[n:]; len(changes) == 0 {
+			return rep, nil
+		}
 	}
-	c.t.trim()
-	c.t.reclaim()
-	return rep, nil
 }
 
 func checkPrefix(p netip.Prefix) error {

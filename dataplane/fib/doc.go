@@ -66,5 +66,6 @@
 //	memory.go      regions, and where they come from (memory_linux.go)
 //	pool.go        blocks of a region
 //	arena.go       blocks that readers may hold
+//	turns.go       who writes next
 //	epoch.go       when they hold them no more
 package fib

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"sync"
 )
 
 // Value is what the table holds for an address. 0 is no binding; any other names
@@ -57,7 +56,7 @@ func (o *TableOptions) fill() error {
 type Table struct {
 	epochs epochs
 
-	mu       sync.Mutex // held by whoever writes
+	mu       turns // held by whoever writes
 	closed   bool
 	compiler bool // there is one
 
