@@ -88,7 +88,7 @@ bench: $(BENCHSTAT) ## benchmarks in memory, COUNT times (default 10), medians b
 
 ROUNDS ?= 5
 .PHONY: peers
-peers: root ## eipgw and dpdk-testpmd in turn over veth, ROUNDS times (default 5), medians
+peers: root build ## eipgw and dpdk-testpmd in turn over veth, ROUNDS times (default 5), medians
 	.ci/packages bench
 	go run ./perf/veth -rounds $(ROUNDS)
 

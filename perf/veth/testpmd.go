@@ -41,7 +41,7 @@ func (c *testpmd) what() string {
 
 func (c *testpmd) missing() error {
 	if _, err := exec.LookPath("dpdk-testpmd"); err != nil {
-		return errors.New("dpdk-testpmd is not installed (Debian: dpdk)")
+		return errors.New("dpdk-testpmd is not installed (Debian: dpdk-dev)")
 	}
 	drivers, err := filepath.Glob("/usr/lib/*/librte_net_af_xdp.so*")
 	if err != nil || len(drivers) == 0 {
