@@ -32,6 +32,7 @@ const (
 	protoRouting     = 43
 	protoFragment    = 44
 	protoAH          = 51
+	protoICMPv6      = 58
 	protoDestOptions = 60
 	protoSCTP        = 132
 	protoMobility    = 135
@@ -53,22 +54,35 @@ const MaxExtensionHeaders = 8
 func (fw *Forwarder) classify(b *Burst) {
 	fw.n4, fw.n6 = 0, 0
 	var in fib.PortID
-	own := fw.port(in).mac
+	own, plain := fw.station(in)
 	for i := range b.F[:b.N] {
 		f := &b.F[i]
 		if f.In != in {
 			in = f.In
-			own = fw.port(in).mac
+			own, plain = fw.station(in)
 		}
 		f.Verdict, f.flags, f.l3 = Drop, 0, etherLen
 		p := f.Bytes()
-		if len(p) > etherLen && binary.BigEndian.Uint64(p)>>16 == own && binary.BigEndian.Uint16(p[12:]) == typeIPv4 {
+		if len(p) > etherLen && binary.BigEndian.Uint64(p)>>16 == plain && binary.BigEndian.Uint16(p[12:]) == typeIPv4 {
 			f.Reason = fw.ipv4(f, p[etherLen:], i)
 		} else {
 			f.Reason = fw.link(f, own, i)
 		}
 	}
 }
+
+// station is a port's address, and the address to which the port takes untagged frames:
+// none, when its VLANs do not allow any.
+func (fw *Forwarder) station(id fib.PortID) (own, plain uint64) {
+	own = fw.port(id).mac
+	if plain = own; !fw.r.vlansOf(id).has(VLAN{}) {
+		plain = noStation
+	}
+	return own, plain
+}
+
+// noStation is no MAC address.
+const noStation = 1 << 63
 
 // link checks the link layer of frame i of the burst, which came in by a port with
 // the address own, and goes on with the IP header.
@@ -90,7 +104,7 @@ func (fw *Forwarder) link(f *Frame, own uint64, i int) Reason {
 		return ReasonNotForUs
 	}
 	etherType := binary.BigEndian.Uint16(p[12:])
-	l3 := etherLen
+	l3, v := etherLen, VLAN{}
 	for tags := 0; etherType == typeVLAN || etherType == typeQinQ; tags++ {
 		if tags == 2 {
 			return ReasonEtherType
@@ -98,10 +112,18 @@ func (fw *Forwarder) link(f *Frame, own uint64, i int) Reason {
 		if len(p) < l3+vlanLen {
 			return ReasonShortFrame
 		}
+		if vid := binary.BigEndian.Uint16(p[l3:]) & 0xfff; v.Outer == 0 {
+			v.Outer = vid // still 0 behind a priority tag (802.1Q section 9.6)
+		} else {
+			v.Inner = vid
+		}
 		etherType = binary.BigEndian.Uint16(p[l3+2:])
 		l3 += vlanLen
 	}
 	f.l3 = uint8(l3)
+	if !fw.r.vlansOf(f.In).has(v) {
+		return ReasonVLAN
+	}
 	switch etherType {
 	case typeIPv4:
 		return fw.ipv4(f, p[l3:], i)
@@ -158,10 +180,24 @@ func (fw *Forwarder) ipv4(f *Frame, p []byte, i int) Reason {
 	}
 
 	transport := uint64(h[9]) << 32
-	if binary.BigEndian.Uint16(h[6:])&0x3fff == 0 && hasPorts(h[9]) && header+4 <= total {
+	if fragment := binary.BigEndian.Uint16(h[6:]) & 0x3fff; fragment != 0 {
+		if tinyFragment4(fragment, h[9], total-header) && fw.tiny() {
+			return ReasonTinyFragment
+		}
+	} else if hasPorts(h[9]) && header+4 <= total {
 		transport |= uint64(binary.BigEndian.Uint32(p[header:]))
 	}
 	addrs := binary.BigEndian.Uint64(h[12:])
+	if s := &fw.r.suspects; s.first4[addrs>>56] || s.first4[uint8(addrs>>24)] {
+		if why := s.check4(uint32(addrs>>32), uint32(addrs)); why != ReasonNone {
+			return why
+		}
+	}
+	if header > ipv4Len {
+		if why := checkOptions(p[ipv4Len:header]); why != ReasonNone {
+			return why
+		}
+	}
 	f.hash = hash4(addrs, transport)
 	f.end = f.off + uint32(f.l3) + uint32(total) // Ethernet padding goes
 	f.flags = flagIP | lastHop(h[8])
@@ -214,9 +250,16 @@ func (fw *Forwarder) ipv6(f *Frame, p []byte, i int) Reason {
 	}
 	src := fib.Addr6{Hi: binary.BigEndian.Uint64(p[8:]), Lo: binary.BigEndian.Uint64(p[16:])}
 	dst := fib.Addr6{Hi: binary.BigEndian.Uint64(p[24:]), Lo: binary.BigEndian.Uint64(p[32:])}
+	if s := &fw.r.suspects; s.first6[src.Hi>>56] || s.first6[dst.Hi>>56] {
+		if why := s.check6(src, dst); why != ReasonNone {
+			return why
+		}
+	}
 	body := p[ipv6Len : ipv6Len+payload]
 	if !hasPorts(next) {
-		next, body = skipExtensions(next, body)
+		if next, body = skipExtensions(next, body); next == protoFragment && tinyFragment6(body) && fw.tiny() {
+			return ReasonTinyFragment
+		}
 	}
 	transport := uint64(next) << 32
 	if hasPorts(next) && len(body) >= 4 {

@@ -20,6 +20,7 @@ const (
 type ForwarderConfig struct {
 	Reader    *fib.Reader // the worker's own
 	Ports     []PortInfo  // the ports that frames come from and leave by
+	Rules     *Rules      // nil: those of the zero RulesConfig
 	Responder Responder   // nil: nothing is answered
 }
 
@@ -28,8 +29,12 @@ type ForwarderConfig struct {
 // has its own.
 type Forwarder struct {
 	reader    *fib.Reader
+	rules     *Rules
 	responder Responder
 	ports     []portView // by PortID
+
+	r      *rules            // those of the burst
+	events [NumEvents]uint64 // since the start
 
 	// What one burst is looked up by: the destinations of its IPv4 packets, n4 of
 	// them, the number of the frame that each came from, and what was found.
@@ -50,7 +55,7 @@ type portView struct {
 // NewForwarder makes a forwarder. It panics when two ports share an ID or a port has
 // no MTU: the worker checks its ports before.
 func NewForwarder(c ForwarderConfig) *Forwarder {
-	fw := &Forwarder{reader: c.Reader, responder: c.Responder}
+	fw := &Forwarder{reader: c.Reader, rules: c.Rules, responder: c.Responder}
 	for _, p := range c.Ports {
 		for len(fw.ports) <= int(p.ID) {
 			fw.ports = append(fw.ports, portView{})
@@ -78,8 +83,9 @@ func (fw *Forwarder) port(id fib.PortID) portView {
 // look all destinations up, find and check all entries, write all headers. Nothing of
 // a frame is changed before the third pass has let it through. The burst is one epoch
 // of the table: it sees every binding as it was or as it is, and no entry is used
-// after End.
+// after End. Nor does a burst see half a change of the rules.
 func (fw *Forwarder) Process(b *Burst) {
+	fw.r = fw.rules.load()
 	fw.classify(b)
 	if fw.n4+fw.n6 > 0 {
 		fw.reader.Begin()
@@ -103,8 +109,11 @@ func (fw *Forwarder) rewrite(b *Burst) {
 	var entries [BurstSize]*fib.Entry
 	fw.decide(b, &entries, found{frames: fw.idx4[:fw.n4], values: fw.val4[:fw.n4], expired: ReasonTTLExpired})
 	fw.decide(b, &entries, found{frames: fw.idx6[:fw.n6], values: fw.val6[:fw.n6], expired: ReasonHopLimitExpired})
-	encapsulate(b, &entries)
+	fw.encapsulate(b, &entries)
 }
+
+// tciAt is where the outermost tag of a frame has its PCP.
+const tciAt = etherLen
 
 // found is what the lookup found for the frames with these numbers.
 type found struct {
@@ -154,7 +163,8 @@ func (fw *Forwarder) decide(b *Burst, entries *[BurstSize]*fib.Entry, in found) 
 // encapsulate sends the frames that have an entry on their way: TTL or hop limit goes
 // down by one, what was received in front of the IP packet is taken off, VLAN tags
 // included, and the tunnel header put on. decide has made sure of the room.
-func encapsulate(b *Burst, entries *[BurstSize]*fib.Entry) {
+func (fw *Forwarder) encapsulate(b *Burst, entries *[BurstSize]*fib.Entry) {
+	r, clamp := fw.r, !fw.r.clamp.empty()
 	for i := range b.F[:b.N] {
 		e := entries[i&burstMask]
 		if e == nil {
@@ -165,17 +175,23 @@ func encapsulate(b *Burst, entries *[BurstSize]*fib.Entry) {
 		f.off += uint32(f.l3) - n
 		frame := f.buf[f.off:f.end]
 		p, in := frame[n:], encap.Inner{Hash: f.hash}
+		if clamp {
+			fw.clamp(f, p, e)
+		}
 		if f.flags&flagIPv6 == 0 {
 			h := (*[ipv4Len]byte)(p)
 			h[8]-- // RFC 1812 section 5.3.1
 			binary.BigEndian.PutUint16(h[10:], encap.DecrementTTL(binary.BigEndian.Uint16(h[10:])))
-			in.TOS = h[1]
+			in.TOS = r.tos[h[1]]
 		} else {
 			h := (*[ipv6Len]byte)(p)
 			h[7]-- // RFC 8200 section 3
-			in.TOS, in.IPv6 = uint8(binary.BigEndian.Uint16(h[:])>>4), true
+			in.TOS, in.IPv6 = r.tos[uint8(binary.BigEndian.Uint16(h[:])>>4)], true
 		}
 		e.Header.Apply(frame, in)
+		if r.pcp && e.Header.Tagged() {
+			frame[tciAt] = frame[tciAt]&^0xe0 | in.TOS&0xe0 // class selector to PCP, bits 5 to 7 in both
+		}
 		f.Verdict, f.flags = Forward, 0
 	}
 }

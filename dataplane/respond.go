@@ -1,5 +1,11 @@
 package dataplane
 
+import (
+	"net/netip"
+
+	"github.com/eipgw/eipgw/dataplane/fib"
+)
+
 // Answer is the kind of ICMP error that a Reason calls for.
 type Answer uint8
 
@@ -20,6 +26,41 @@ var answers = [NumReasons]Answer{
 	ReasonUnresolvedVTEP:  AnswerUnreachable,
 	ReasonPacketTooBig:    AnswerTooBig,
 }
+
+// answerCode is an answer with its ICMP and ICMPv6 code.
+type answerCode struct {
+	answer       Answer
+	code4, code6 uint8
+}
+
+// refusalCodes are the codes of each Refusal (RFC 792, RFC 1812 section 5.2.7.1, RFC 4443
+// section 3.1).
+var refusalCodes = [numRefusals]answerCode{
+	NetUnreachable:  {AnswerUnreachable, 0, 0},
+	HostUnreachable: {AnswerUnreachable, 1, 3},
+	AdminProhibited: {AnswerUnreachable, 13, 1},
+}
+
+// AnswerConfig says from where and how often the gateway answers with ICMP errors. The
+// zero value never answers: it has no address to answer from.
+type AnswerConfig struct {
+	Sources map[fib.PortID]AnswerSource // the addresses of the port that a frame came in by
+	Default AnswerSource                // for a port, or a family of it, that is not there
+
+	// Limits of each worker: answers in a second and at once, all together and to one
+	// source prefix, IPv4 /24 and IPv6 /48. 0 is no limit. Too big has limits of its own
+	// of the same size, so that no flood of the others ends path MTU discovery.
+	Rate, Burst             int
+	SourceRate, SourceBurst int
+}
+
+// AnswerSource is an address of each family; invalid where there is none.
+type AnswerSource struct{ V4, V6 netip.Addr }
+
+// answerRules is AnswerConfig in the form that workers use.
+type answerRules struct{}
+
+func (c *AnswerConfig) compile() (answerRules, error) { return answerRules{}, nil }
 
 // Question is what a Responder is asked.
 type Question struct {

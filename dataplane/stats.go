@@ -26,13 +26,17 @@ type PortStats struct {
 	Err      error  // why it fails now; nil: it works
 }
 
+// EventCounters counts frames by Event.
+type EventCounters [NumEvents]uint64
+
 // WorkerStats is a worker as of a snapshot. All counters are of one moment between
-// two bursts: Received is exactly Sent plus Dropped.
+// two bursts: Received plus Made is exactly Sent plus Dropped.
 type WorkerStats struct {
 	Name     string
 	CPU      int // -1: not pinned
 	Ports    []PortStats
 	Drops    DropCounters
+	Events   EventCounters
 	Bursts   uint64    // rounds that moved frames
 	Sleeps   uint64    // rounds after which the worker slept
 	LastPoll time.Time // see Worker.LastPoll
@@ -58,6 +62,16 @@ func (s WorkerStats) Sent() (n uint64) {
 func (s WorkerStats) Dropped() (n uint64) {
 	for _, c := range s.Drops {
 		n += c.Packets
+	}
+	return n
+}
+
+// Made counts the frames that the worker made: answers and fragments.
+func (s WorkerStats) Made() (n uint64) {
+	for e, c := range s.Events {
+		if Event(e).Made() {
+			n += c
+		}
 	}
 	return n
 }
@@ -90,6 +104,7 @@ type counters struct {
 	sleeps atomic.Uint64
 	ports  []portCells
 	drops  [NumReasons]countCell
+	events [NumEvents]atomic.Uint64
 	_      [64]byte
 }
 
@@ -101,7 +116,7 @@ type portCells struct {
 }
 
 // publish makes the tally visible.
-func (c *counters) publish(t *tally) {
+func (c *counters) publish(t *tally, events *[NumEvents]uint64) {
 	c.seq.Add(1)
 	for i := range t.ports {
 		from, to := &t.ports[i], &c.ports[i]
@@ -118,6 +133,11 @@ func (c *counters) publish(t *tally) {
 		r := bits.TrailingZeros64(t.fresh)
 		c.drops[r].packets.Store(t.drops[r].Packets)
 		c.drops[r].bytes.Store(t.drops[r].Bytes)
+	}
+	for e, n := range events {
+		if n != c.events[e].Load() {
+			c.events[e].Store(n)
+		}
 	}
 	c.bursts.Store(t.bursts)
 	c.seq.Add(1)
@@ -137,6 +157,9 @@ func (c *counters) read(s *WorkerStats) {
 			}
 			for r := range c.drops {
 				s.Drops[r] = Count{Packets: c.drops[r].packets.Load(), Bytes: c.drops[r].bytes.Load()}
+			}
+			for e := range c.events {
+				s.Events[e] = c.events[e].Load()
 			}
 			s.Bursts, s.Sleeps = c.bursts.Load(), c.sleeps.Load()
 			if c.seq.Load() == seq {

@@ -38,11 +38,20 @@ const (
 	ReasonLinkBroadcast // sent to a group address of the link layer
 	ReasonNotForUs      // sent to another station
 	ReasonEtherType     // neither IPv4 nor IPv6 behind at most two VLAN tags
+	ReasonVLAN          // of a VLAN that the port does not take
 
 	// The IP header.
 	ReasonBadIPv4Header   // version, IHL or total length
 	ReasonBadIPv4Checksum // header checksum
+	ReasonBadIPv4Options  // an option that ends nowhere
 	ReasonBadIPv6Header   // version or payload length
+	ReasonSourceRoute     // IPv4 source routing
+	ReasonTinyFragment    // a fragment that hides its transport header
+
+	// Addresses.
+	ReasonMartianSource      // nobody can have sent it
+	ReasonMartianDestination // nobody can be meant
+	ReasonOwnSource          // it claims to be from this machine
 
 	// Forwarding.
 	ReasonNoBinding       // no binding covers the destination
@@ -72,6 +81,8 @@ var reasons = [NumReasons]struct{ name, doc string }{
 		"the frame was sent to the MAC address of another station (RFC 1812 section 5.2.1.1)"},
 	ReasonEtherType: {"ether_type",
 		"the frame carries neither IPv4 nor IPv6 behind at most two VLAN tags"},
+	ReasonVLAN: {"vlan",
+		"the frame has tags that the port does not take (802.1Q section 8.6.2)"},
 
 	ReasonBadIPv4Header: {"bad_ipv4_header",
 		"version is not 4, IHL is less than 5, or total length disagrees with IHL or with the frame (RFC 1812 section 5.2.2 (3) to (5))"},
@@ -79,6 +90,20 @@ var reasons = [NumReasons]struct{ name, doc string }{
 		"the IPv4 header checksum is wrong (RFC 1812 section 5.2.2 (2))"},
 	ReasonBadIPv6Header: {"bad_ipv6_header",
 		"version is not 6, payload length exceeds the frame (RFC 8200 section 3), or the packet is a jumbogram (RFC 2675)"},
+
+	ReasonBadIPv4Options: {"bad_ipv4_options",
+		"an IPv4 option's length is less than 2 or reaches beyond the header (RFC 791 section 3.1, RFC 1812 section 5.2.4.1)"},
+	ReasonSourceRoute: {"source_route",
+		"the IPv4 packet has a source route option, which is not followed (RFC 7126 sections 4.3 and 4.4)"},
+	ReasonTinyFragment: {"tiny_fragment",
+		"a fragment hides its transport header, or overlaps one, and is dropped by configuration (RFC 1858 sections 3 and 4, RFC 3128)"},
+
+	ReasonMartianSource: {"martian_source",
+		"the source address is none that anybody can send from (RFC 1812 section 5.3.7, RFC 4291 section 2)"},
+	ReasonMartianDestination: {"martian_destination",
+		"the destination address is none of a single host elsewhere (RFC 1812 section 5.3.7, RFC 4291 section 2)"},
+	ReasonOwnSource: {"own_source",
+		"the source address is one of the gateway's own (RFC 1812 section 5.3.7)"},
 
 	ReasonNoBinding: {"no_binding",
 		"no binding covers the destination address (RFC 1812 section 5.2.7.1)"},

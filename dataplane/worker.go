@@ -19,6 +19,7 @@ type WorkerConfig struct {
 	Reader    *fib.Reader // this worker's alone
 	CPU       int         // to pin to; -1: none. Mind the zero value
 	Idle      IdleMode
+	Rules     *Rules    // shared by all workers; nil: those of the zero RulesConfig
 	Responder Responder // nil: nothing is answered
 }
 
@@ -89,7 +90,7 @@ func NewWorker(c WorkerConfig) (*Worker, error) {
 		w.ports, w.byID[info.ID] = append(w.ports, p), p
 		infos = append(infos, info)
 	}
-	w.fw = NewForwarder(ForwarderConfig{Reader: c.Reader, Ports: infos, Responder: c.Responder})
+	w.fw = NewForwarder(ForwarderConfig{Reader: c.Reader, Ports: infos, Rules: c.Rules, Responder: c.Responder})
 	return w, nil
 }
 
@@ -172,7 +173,7 @@ func (w *Worker) round() (moved, ended bool) {
 	}
 	if moved {
 		w.tally.bursts++
-		w.shared.publish(&w.tally)
+		w.shared.publish(&w.tally, &w.fw.events)
 	}
 	return moved, ended
 }

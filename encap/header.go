@@ -67,6 +67,9 @@ const (
 // inner Ethernet included: 64 for bare Geneve over IPv4, up to MaxLen.
 func (h *Header) Len() int { return int(h.n) }
 
+// Tagged says whether the frame gets a VLAN tag; its TCI follows the first 14 bytes.
+func (h *Header) Tagged() bool { return h.ip > etherLen }
+
 // Overhead is how many bytes longer the outer IP packet is than the inner one: 50
 // for bare Geneve over IPv4, 70 over IPv6, plus the options. The largest inner
 // packet of a link is its MTU less this.

@@ -1,0 +1,84 @@
+package dataplane
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/eipgw/eipgw/dataplane/fib"
+)
+
+// suspects tells by an address's first byte whether it has to be looked at: it may be a
+// martian, or the machine's own. For nearly all packets that is two loads and a branch.
+type suspects struct {
+	first4, first6 [256]bool
+	martians       bool // whether martians are dropped
+	own4           []uint32
+	own6           []fib.Addr6
+}
+
+// newSuspects makes the set for the addresses of this machine.
+func newSuspects(own []netip.Addr, martians bool) suspects {
+	s := suspects{martians: martians}
+	if martians {
+		for i := range s.first4 {
+			s.first4[i] = martian4(uint32(i) << 24)
+		}
+		s.first6[0x00], s.first6[0xfe], s.first6[0xff] = true, true, true
+	}
+	for _, a := range own {
+		if a = a.Unmap().WithZone(""); a.Is4() {
+			s.own4 = append(s.own4, number4(a))
+			s.first4[a.As4()[0]] = true
+		} else if a.IsValid() {
+			s.own6 = append(s.own6, number6(a))
+			s.first6[a.As16()[0]] = true
+		}
+	}
+	return s
+}
+
+// check4 says why a packet with a suspect address is dropped; ReasonNone if it is not.
+func (s *suspects) check4(src, dst uint32) Reason {
+	switch {
+	case s.martians && martian4(src):
+		return ReasonMartianSource
+	case s.martians && martian4(dst):
+		return ReasonMartianDestination
+	case slices.Contains(s.own4, src):
+		return ReasonOwnSource
+	}
+	return ReasonNone
+}
+
+// check6 is check4 for IPv6.
+func (s *suspects) check6(src, dst fib.Addr6) Reason {
+	switch {
+	case s.martians && martian6(src):
+		return ReasonMartianSource
+	case s.martians && martian6(dst):
+		return ReasonMartianDestination
+	case slices.Contains(s.own6, src):
+		return ReasonOwnSource
+	}
+	return ReasonNone
+}
+
+// martian4 says whether an address can be neither a source nor a destination of what is
+// forwarded to one host: 0.0.0.0/8, 127.0.0.0/8, 224.0.0.0/4 and 240.0.0.0/4, with the
+// limited broadcast (RFC 1812 sections 4.2.2.11 and 5.3.7, RFC 6890).
+func martian4(a uint32) bool {
+	first := a >> 24
+	return first == 0 || first == 127 || first >= 224
+}
+
+// martian6 is martian4 for IPv6: ::, ::1 (RFC 4291 sections 2.5.2 and 2.5.3), IPv4-mapped
+// addresses (RFC 6890), link-local ones (RFC 4291 section 2.5.6) and ff00::/8 (2.7).
+func martian6(a fib.Addr6) bool {
+	switch {
+	case a.Hi == 0:
+		return a.Lo <= 1 || a.Lo>>32 == 0xffff
+	case a.Hi>>54 == 0xfe80>>6:
+		return true
+	}
+	return a.Hi>>56 == 0xff
+}
