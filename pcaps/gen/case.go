@@ -11,6 +11,7 @@ type Case struct {
 	at      string // port at which frames arrive
 	in, out map[string][][]byte
 	drops   map[string]count
+	events  map[string]int
 }
 
 // count is frames and their bytes.
@@ -31,7 +32,7 @@ type topic struct {
 func (s story) run(heading string) *Case {
 	c := &Case{
 		Name: s.name, Topic: heading, Gateway: Gateway{Title: s.title, RFC: s.rfc, Ports: []Port{sw0}},
-		at: sw0.Name, in: map[string][][]byte{}, out: map[string][][]byte{}, drops: map[string]count{},
+		at: sw0.Name, in: map[string][][]byte{}, out: map[string][][]byte{}, drops: map[string]count{}, events: map[string]int{},
 	}
 	s.tell(c)
 	return c
@@ -118,6 +119,9 @@ func (c *Case) forwardFrame(frame []byte, p packet, tunnels ...Tunnel) Tunnel {
 	c.out[w.Port] = append(c.out[w.Port], want)
 	return t
 }
+
+// event counts something that happened to a frame beside its end.
+func (c *Case) event(name string) { c.events[name]++ }
 
 func (c *Case) arrive(frame []byte) {
 	c.in[c.at] = append(c.in[c.at], frame)

@@ -15,6 +15,7 @@ type Gateway struct {
 	Bindings []Binding  `yaml:"bindings,omitempty"`
 	Underlay []Underlay `yaml:"underlay,omitempty"`
 	Options  *Options   `yaml:"tunnel,omitempty,flow"`
+	Rules    *Rules     `yaml:"rules,omitempty"`
 }
 
 // Port is one end of the gateway.

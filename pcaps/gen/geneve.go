@@ -98,20 +98,20 @@ func (c *Case) encapsulate(p packet, t Tunnel, w Way) []byte {
 	}
 	b = outer.over(e, b)
 
-	// The outer header takes TOS or traffic class in whole: ECN by RFC 6040 section
-	// 4.1, normal mode; DSCP by RFC 2983, uniform model. IPv4: DF set (RFC 8926
+	// The outer header takes TOS or traffic class in whole, if the rules do not say
+	// otherwise: ECN by RFC 6040 section 4.1, normal mode; DSCP by RFC 2983, uniform model. IPv4: DF set (RFC 8926
 	// section 4.4.1), identification 0 (RFC 6864 section 4.1). IPv6: the other end
 	// of the flow hash is the flow label (RFC 6438).
-	etherType := uint16(typeIPv4)
+	etherType, tos := uint16(typeIPv4), c.outerTOS(p.trafficClass())
 	if e.dst.Is4() {
-		b = ipv4{tos: p.trafficClass(), df: true, ttl: c.Options.ttl(), proto: protoUDP, src: e.src, dst: e.dst}.over(b)
+		b = ipv4{tos: tos, df: true, ttl: c.Options.ttl(), proto: protoUDP, src: e.src, dst: e.dst}.over(b)
 	} else {
-		b = ipv6{class: p.trafficClass(), label: hash >> 12, hops: c.Options.ttl(), next: protoUDP, src: e.src, dst: e.dst}.over(b)
+		b = ipv6{class: tos, label: hash >> 12, hops: c.Options.ttl(), next: protoUDP, src: e.src, dst: e.dst}.over(b)
 		etherType = typeIPv6
 	}
 	b = ethernet{w.dst, w.src, etherType}.over(b)
 	if w.VLAN != 0 {
-		b = tag{tpid: typeCTag, vid: w.VLAN}.in(b)
+		b = tag{tpid: typeCTag, pcp: c.pcp(tos), vid: w.VLAN}.in(b)
 	}
 	return b
 }

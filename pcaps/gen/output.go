@@ -45,7 +45,7 @@ func (c *Case) yaml() ([]byte, error) {
 }
 
 // counters are those that change: frames and bytes per port and direction, and per
-// Reason. What stays zero is absent.
+// Reason, and frames per Event. What stays zero is absent.
 func (c *Case) counters() map[string]int {
 	all := map[string]int{}
 	set := func(prefix, unit string, frames [][]byte) {
@@ -63,6 +63,9 @@ func (c *Case) counters() map[string]int {
 	for reason, d := range c.drops {
 		all["drop."+reason+".packets"] = d.packets
 		all["drop."+reason+".bytes"] = d.bytes
+	}
+	for event, n := range c.events {
+		all["event."+event] = n
 	}
 	return all
 }
@@ -162,7 +165,7 @@ func index(cases []*Case) string {
 	return b.String()
 }
 
-// outcome is "3 → 2, ttl_expired 1".
+// outcome is "3 → 3, ttl_expired 1, time_exceeded 1": what left, drops, events.
 func (c *Case) outcome() string {
 	in, out := 0, 0
 	for _, frames := range c.in {
@@ -174,6 +177,9 @@ func (c *Case) outcome() string {
 	s := fmt.Sprintf("%d → %d", in, out)
 	for _, reason := range slices.Sorted(maps.Keys(c.drops)) {
 		s += fmt.Sprintf(", %s %d", reason, c.drops[reason].packets)
+	}
+	for _, event := range slices.Sorted(maps.Keys(c.events)) {
+		s += fmt.Sprintf(", %s %d", event, c.events[event])
 	}
 	return s
 }

@@ -46,7 +46,12 @@ func udpWith(e ends, o ports, payload []byte) packet {
 }
 
 func tcp(e ends) packet {
-	return withPorts(e, protoTCP, https, tcpSegment(e, https.src, https.dst, pattern(32)))
+	return tcpWith(e, tcpPSH|tcpACK, nil, pattern(32))
+}
+
+func tcpWith(e ends, flags uint8, options, payload []byte) packet {
+	h := tcpHeader{src: https.src, dst: https.dst, flags: flags, options: options}
+	return withPorts(e, protoTCP, https, h.over(e, payload))
 }
 
 func sctp(e ends) packet {

@@ -59,25 +59,47 @@ func udpLiteHeader(e ends, src, dst uint16, payload []byte) []byte {
 	return append(b, payload...)
 }
 
-// tcpSegment is a TCP header without options (RFC 9293 section 3.1) and payload:
+// TCP flags (RFC 9293 section 3.1).
+const (
+	tcpSYN = 0x02
+	tcpPSH = 0x08
+	tcpACK = 0x10
+)
+
+// tcpHeader is a TCP header (RFC 9293 section 3.1):
 //
 //	source port 16 | destination port 16
 //	sequence number 32
 //	acknowledgment number 32
 //	data offset 4 | reserved 4 | flags 8 | window 16
 //	checksum 16 | urgent pointer 16
-func tcpSegment(e ends, src, dst uint16, payload []byte) []byte {
-	const psh, ack = 0x08, 0x10
+//	options, to a multiple of 32
+type tcpHeader struct {
+	src, dst uint16
+	flags    uint8
+	options  []byte // padded with end-of-list
+}
+
+func (h tcpHeader) over(e ends, payload []byte) []byte {
 	b := make([]byte, 20)
-	binary.BigEndian.PutUint16(b, src)
-	binary.BigEndian.PutUint16(b[2:], dst)
+	binary.BigEndian.PutUint16(b, h.src)
+	binary.BigEndian.PutUint16(b[2:], h.dst)
 	binary.BigEndian.PutUint32(b[4:], 1000)
 	binary.BigEndian.PutUint32(b[8:], 2000)
-	b[12], b[13] = 5<<4, psh|ack
+	b = append(b, h.options...)
+	for len(b)%4 != 0 {
+		b = append(b, 0)
+	}
+	b[12], b[13] = uint8(len(b)/4)<<4, h.flags
 	binary.BigEndian.PutUint16(b[14:], 65535)
-	binary.BigEndian.PutUint16(b[16:], sum(e.pseudo(protoTCP, 20+len(payload)), b, payload))
+	binary.BigEndian.PutUint16(b[16:], sum(e.pseudo(protoTCP, len(b)+len(payload)), b, payload))
 	return append(b, payload...)
 }
+
+// mss is the TCP option that says how large a segment may be (RFC 9293 section 3.7.1):
+//
+//	kind 8 | length 8 | value 16
+func mss(n uint16) []byte { return binary.BigEndian.AppendUint16([]byte{2, 4}, n) }
 
 // sctpData is an SCTP packet with one DATA chunk (RFC 9260 sections 3.1 and 3.3.1);
 // payload is a multiple of 4 bytes. The checksum is CRC32c, least significant byte
