@@ -6,6 +6,7 @@
 //	gen/             the program that writes them, from the RFCs alone
 //	case_test.go     reads the cases
 //	replay_test.go   runs every case through the forwarder in this process
+//	wanted_test.go   wanted frames that are no whole tunnel packets: ICMP errors, fragments
 //	wire_test.go     runs every case through AF_XDP over veth pairs, as root
 //	rig_test.go      the veth pairs, sockets and tables for that
 //	compare_test.go  what is equal and what is not

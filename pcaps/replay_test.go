@@ -23,10 +23,16 @@ func TestReplay(t *testing.T) {
 	}
 }
 
-// Whatever a case wants, it wants every frame in exactly one place.
+// Whatever a case wants, it wants every frame in exactly one place, those that the
+// gateway makes too.
 func TestFramesAddUp(t *testing.T) {
 	for _, c := range cases(t) {
 		var in, out uint64
+		for e := range dataplane.NumEvents {
+			if e.Made() {
+				in += c.want.counters["event."+e.String()]
+			}
+		}
 		for name, n := range c.want.counters {
 			switch {
 			case strings.HasSuffix(name, ".rx_packets"):
@@ -63,12 +69,29 @@ func TestEveryReason(t *testing.T) {
 	}
 }
 
-// Every wanted frame is one that a tunnel endpoint takes, by the reading half of
+// Every Event is in some case, too.
+func TestEveryEvent(t *testing.T) {
+	elsewhere := map[dataplane.Event]string{
+		dataplane.EventAnswerNoRoom: "ports of cases have headroom for every answer",
+	}
+	seen := replay.Counters{}
+	for _, c := range cases(t) {
+		for name, n := range c.want.counters {
+			seen[name] += n
+		}
+	}
+	for e := range dataplane.NumEvents {
+		why, ok := elsewhere[e]
+		assert.Equal(t, !ok, seen["event."+e.String()] > 0, "%s: %s", e, why)
+	}
+}
+
+// Every wanted tunnel packet is one that a tunnel endpoint takes, by the reading half of
 // package encap: a third opinion on what gen writes.
 func TestWantedFramesParse(t *testing.T) {
 	for _, c := range cases(t) {
 		for port, frames := range c.want.out {
-			for i, f := range frames {
+			for i, f := range tunnelPackets(t, frames) {
 				p, err := encap.Parse(f)
 				require.NoError(t, err, "%s, port %s, frame %d", c.name, port, i)
 				assert.NotEqual(t, encap.ChecksumBad, p.IPChecksum, "%s, port %s, frame %d", c.name, port, i)

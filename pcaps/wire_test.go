@@ -7,16 +7,20 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/google/gopacket"
+	"github.com/google/gopacket/layers"
+	"github.com/google/gopacket/pcapgo"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/eipgw/eipgw/dataplane"
 	"github.com/eipgw/eipgw/dataplane/afxdp"
-	"github.com/eipgw/eipgw/dataplane/fib"
 	"github.com/eipgw/eipgw/dataplane/replay"
 	"github.com/eipgw/eipgw/encap"
 	"github.com/eipgw/eipgw/perf/lab"
@@ -98,7 +102,7 @@ func (r *rig) run(t *testing.T, c testCase) {
 		reader.Close()
 		require.NoError(t, table.Close())
 	}()
-	want, passed := r.expected(t, c, reader)
+	want, passed := r.expected(t, c)
 	before := r.passed(t)
 	for _, capture := range r.captures {
 		capture.Reset()
@@ -141,44 +145,50 @@ func (r *rig) run(t *testing.T, c testCase) {
 }
 
 // expected is what the case wants less what the XDP program keeps from the pipeline,
-// and how many frames that are. Each of them would have been dropped, and its Reason
-// is found by forwarding it alone.
-func (r *rig) expected(t *testing.T, c testCase, reader *fib.Reader) (want outcome, passed uint64) {
+// and how many frames that are. Each of them would have been dropped without an answer,
+// and how it counts is found by a replay of them alone.
+func (r *rig) expected(t *testing.T, c testCase) (want outcome, passed uint64) {
 	prefixes := slices.Clone(segments)
 	for _, b := range c.Bindings {
 		prefixes = append(prefixes, b.Prefix)
 	}
-	var infos []dataplane.PortInfo
-	for i, iface := range r.ifaces {
+	for _, iface := range r.ifaces {
 		require.NoError(t, iface.SetSegments(prefixes))
-		infos = append(infos, r.ports[i].Info())
 	}
-	forwarder := dataplane.NewForwarder(dataplane.ForwarderConfig{Reader: reader, Ports: infos})
+	kept := c.Case
+	kept.Ports = slices.Clone(c.Ports)
+	for i, p := range c.Ports {
+		frames := slices.DeleteFunc(slices.Clone(c.in[p.Name]), func(f []byte) bool { return redirected(f, encap.MAC(p.MAC), prefixes) })
+		passed += uint64(len(frames))
+		kept.Ports[i].In = writePcap(t, p.Name, frames)
+	}
 	want = c.want.clone()
-	less := func(name string, n int) {
-		if want.counters[name] -= uint64(n); want.counters[name] == 0 {
+	if passed == 0 {
+		return want, 0
+	}
+	result, err := replay.Run(kept)
+	require.NoError(t, err)
+	require.Empty(t, result.Out, "the XDP program would keep a frame that is to be forwarded or answered")
+	for name, n := range result.Counters {
+		if want.counters[name] -= n; want.counters[name] == 0 {
 			delete(want.counters, name)
 		}
 	}
-	for _, p := range c.Ports {
-		for _, f := range c.in[p.Name] {
-			if redirected(f, encap.MAC(p.MAC), prefixes) {
-				continue
-			}
-			var b dataplane.Burst
-			b.N = 1
-			b.F[0].Attach(append(make([]byte, encap.MaxLen), f...), encap.MaxLen, len(f))
-			b.F[0].In = p.ID
-			forwarder.Process(&b)
-			require.Equal(t, dataplane.Drop, b.F[0].Verdict, "the XDP program would keep a frame that is to be forwarded: % x", f)
-			less("port."+p.Name+".rx_packets", 1)
-			less("port."+p.Name+".rx_bytes", len(f))
-			less("drop."+b.F[0].Reason.String()+".packets", 1)
-			less("drop."+b.F[0].Reason.String()+".bytes", len(f))
-			passed++
-		}
-	}
 	return want, passed
+}
+
+// writePcap makes a file of these frames.
+func writePcap(t *testing.T, port string, frames [][]byte) (path string) {
+	t.Helper()
+	f, err := os.Create(filepath.Join(t.TempDir(), port+".pcap"))
+	require.NoError(t, err)
+	w := pcapgo.NewWriter(f)
+	require.NoError(t, w.WriteFileHeader(1<<16, layers.LinkTypeEthernet))
+	for _, b := range frames {
+		require.NoError(t, w.WritePacket(gopacket.CaptureInfo{CaptureLength: len(b), Length: len(b)}, b))
+	}
+	require.NoError(t, f.Close())
+	return f.Name()
 }
 
 // redirected says what the XDP program should do with a frame: redirect those that are
@@ -213,6 +223,9 @@ func countersOf(s *dataplane.WorkerStats) replay.Counters {
 	for r, n := range s.Drops {
 		prefix := "drop." + dataplane.Reason(r).String() + "."
 		all[prefix+"packets"], all[prefix+"bytes"] = n.Packets, n.Bytes
+	}
+	for e, n := range s.Events {
+		all["event."+dataplane.Event(e).String()] = n
 	}
 	maps.DeleteFunc(all, func(_ string, n uint64) bool { return n == 0 })
 	return all

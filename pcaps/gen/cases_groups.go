@@ -74,14 +74,14 @@ func groupCases() []story {
 				c.forward(ping(to(h)), three...)
 			}
 		}},
-		{"ecmp", "two next hops to one VTEP share its flows", "RFC 2991, highest random weight", func(c *Case) {
+		{"ecmp", "two next hops to one VTEP share its flows", "RFC 2991 section 2", func(c *Case) {
 			c.bindUnresolved(eip4, tunnel4)
 			c.resolve(tunnel4, c.wayOut(sw0), Way{Port: sw0.Name, DstMAC: switch2MAC})
 			for _, p := range flowsOf(to4, flows) {
 				c.forward(p, tunnel4)
 			}
 		}},
-		{"ecmp-ports", "two next hops by two ports, one of them tagged, with different MTUs", "RFC 2991, highest random weight", func(c *Case) {
+		{"ecmp-ports", "two next hops by two ports, one of them tagged, with different MTUs", "RFC 2991 section 2", func(c *Case) {
 			tagged := vr1
 			tagged.VLAN = 42
 			tagged.MTU = 1400

@@ -26,14 +26,14 @@ func tinyCases() []story {
 	}
 
 	return []story{
-		{"tiny-fragments", "fragments that hide TCP's flags are counted, and forwarded", "RFC 1858 section 3, RFC 1858 section 4, RFC 3128 section 3", func(c *Case) {
+		{"tiny-fragments", "fragments that hide TCP's flags are counted, and forwarded", "RFC 1858 section 3, RFC 1858 section 4, RFC 3128", func(c *Case) {
 			both(c)
 			for _, p := range tiny4 {
 				c.forward(p, tunnel4)
 				c.event("tiny_fragment")
 			}
 		}},
-		{"tiny-fragments-dropped", "or dropped, by configuration", "RFC 1858 section 3, RFC 1858 section 4, RFC 3128 section 3", func(c *Case) {
+		{"tiny-fragments-dropped", "or dropped, by configuration", "RFC 1858 section 3, RFC 1858 section 4, RFC 3128", func(c *Case) {
 			both(c)
 			c.rules().TinyFragments = "drop"
 			for _, p := range tiny4 {
@@ -56,7 +56,7 @@ func tinyCases() []story {
 			}
 			c.silent(c.frame(tcp6.ext(padN(protoHopByHop, 8)).fragment(0, 16)), "tiny_fragment", "tiny_fragment")
 		}},
-		{"tiny-fragments-not", "fragments that are small are not tiny for that", "RFC 1858 section 3, RFC 6946 section 3", func(c *Case) {
+		{"tiny-fragments-not", "fragments that are small are not tiny for that", "RFC 1858 section 3, RFC 6946 section 4", func(c *Case) {
 			both(c)
 			c.rules().TinyFragments = "drop"
 			for _, p := range fine4 {

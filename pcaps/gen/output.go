@@ -90,7 +90,8 @@ func pcap(frames [][]byte) []byte {
 }
 
 // generate writes everything into the folder of package pcaps: cases/ then holds these
-// cases and nothing else, and the README their index.
+// cases and nothing else, the README their index, and rfccompliance.md the clauses that
+// they prove.
 func generate(dir string, cases []*Case) error {
 	files, err := allFiles(dir, cases)
 	if err != nil {
@@ -110,6 +111,9 @@ func generate(dir string, cases []*Case) error {
 	return nil
 }
 
+// complianceFile is the table from clause to case.
+const complianceFile = "rfccompliance.md"
+
 // allFiles is everything that generate writes, by path.
 func allFiles(dir string, cases []*Case) (map[string][]byte, error) {
 	readme := filepath.Join(dir, "README.md")
@@ -121,7 +125,11 @@ func allFiles(dir string, cases []*Case) (map[string][]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", readme, err)
 	}
-	all := map[string][]byte{readme: []byte(text)}
+	table, err := compliance(specifications(), cases)
+	if err != nil {
+		return nil, err
+	}
+	all := map[string][]byte{readme: []byte(text), filepath.Join(dir, complianceFile): []byte(table)}
 	for _, c := range cases {
 		files, err := c.files()
 		if err != nil {
