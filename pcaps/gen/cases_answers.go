@@ -120,12 +120,11 @@ func answerCases() []story {
 			c.answerFrame(f, udp(to4).ttl(1), "ttl_expired", timeExceeded)
 		}},
 		{"answer-from-the-port", "a port with addresses answers from them, another from the default", "RFC 1812 section 4.3.2.4, RFC 4443 section 2.2", func(c *Case) {
-			c.ports(sw0, vr0, vr1)
-			a := c.answering()
-			a.Sources = map[string]Source{
-				sw0.Name: {addr("192.0.2.1").Addr, addr("2001:db8:2::1").Addr},
-				vr0.Name: {V4: addr("192.0.2.129").Addr}, // of one family
-			}
+			two, one := sw0, vr0
+			two.ICMPSource = []string{"192.0.2.1", "2001:db8:2::1"}
+			one.ICMPSource = []string{"192.0.2.129"} // of one family
+			c.ports(two, one, vr1)
+			c.answering()
 			c.bind(eip4, tunnel4)
 			c.bind(eip6, tunnel6)
 			for _, p := range []Port{sw0, vr0, vr1} {
@@ -135,8 +134,7 @@ func answerCases() []story {
 			}
 		}},
 		{"answer-no-source", "without an address of the family there is no answer", "RFC 1812 section 4.3.2.4", func(c *Case) {
-			a := c.answering()
-			a.Default.V6 = a.Sources["none"].V6
+			c.rules().ICMPSource = []string{service4.String()}
 			c.bind(eip4, tunnel4)
 			c.bind(eip6, tunnel6)
 			expired4(c, udp(to4))
@@ -148,6 +146,16 @@ func answerCases() []story {
 				expired4(c, udp(to4).tos(v))
 				expired6(c, udp(to6).tos(v))
 			}
+		}},
+		{"answer-jumbo", "of a packet of 9000 bytes no more is quoted than of any other", "RFC 1812 section 4.3.2.3, RFC 4443 section 2.4 (c)", func(c *Case) {
+			jumbo := sw0
+			jumbo.MTU = 9000
+			c.ports(jumbo)
+			both(c)
+			expired4(c, sized(to4, 9000))
+			expired6(c, sized(to6, 9000))
+			c.answer(sized(to4, 9000).df(), "packet_too_big", tooBig(8950))
+			c.answer(sized(to6, 9000), "packet_too_big", tooBig(8930))
 		}},
 		{"answer-fragment", "the first fragment is answered for all", "RFC 1812 section 4.3.2.7", func(c *Case) {
 			both(c)

@@ -94,6 +94,12 @@ func clampCases() []story {
 				c.forward(f, tunnel6)
 			}
 		}},
+		{"mss-clamp-fragmented", "a SYN that is too big itself is clamped first, then fragmented", "RFC 9293 section 3.7.1, RFC 791 section 3.2", func(c *Case) {
+			clamping(c)
+			data := pattern(1476)
+			c.fragmentFrame(c.frame(tcpWith(to4, syn, mss(1460), data)), tcpWith(to4, syn, mss(fits4), data), tunnel4)
+			c.event("mss_clamped")
+		}},
 		{"mss-fits", "an MSS that fits stays", "RFC 9293 section 3.7.1", func(c *Case) {
 			clamping(c)
 			for _, n := range []uint16{0, 1, 536, 1220, fits6} {

@@ -144,5 +144,16 @@ func etherCases() []story {
 			c.drop(bad, "bad_ipv4_checksum")
 			c.drop(c.frame(udp(to("203.0.113.9")).ttl(0)), "no_binding")
 		}},
+		{"first-fault-addresses", "options count before fragments, fragments before addresses", "order of the Reasons", func(c *Case) {
+			c.bind(eip4, tunnel4)
+			c.rules().TinyFragments = "drop"
+			martian := ends{addr("127.0.0.1").Addr, addr("224.0.0.1").Addr}
+			tiny := tcp(martian).fragment(0, 8)
+			c.drop(c.frame(tiny.options(148, 0, 0, 0)), "bad_ipv4_options")
+			c.drop(c.frame(tiny.options(131, 3, 4, 0)), "source_route")
+			c.silent(c.frame(tiny), "tiny_fragment", "tiny_fragment")
+			c.drop(c.frame(tcp(martian)), "martian_source")
+			c.drop(c.frame(tcp(ends{client4, martian.dst})), "martian_destination")
+		}},
 	}
 }

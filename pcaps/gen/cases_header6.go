@@ -59,6 +59,11 @@ func header6Cases() []story {
 			c.forward(udp(to6).ext(extension{protoShim6, pattern(6)}), tunnel4)
 			c.forward(tcp(to6).ext(padN(protoHopByHop, 16), padN(protoDestOptions, 8), routing, auth, padN(protoDestOptions, 24)), tunnel4)
 		}},
+		{"ipv6-routing-type-0", "a type 0 routing header is for its destination to refuse, not for who forwards", "RFC 5095 section 3", func(c *Case) {
+			c.bind(eip6, tunnel4)
+			segments := append([]byte{0, 1, 0, 0, 0, 0}, client6.AsSlice()...) // one left
+			c.forward(udp(to6).ext(extension{protoRouting, segments}), tunnel4)
+		}},
 		{"ipv6-extension-headers-bound", "eight extension headers are stepped over, not more", "RFC 8504 section 5.3", func(c *Case) {
 			c.bind(eip6, tunnel4)
 			var eight []extension

@@ -29,17 +29,16 @@ func limitCases() []story {
 		}
 		c.silent(c.frame(p.ttl(1)), reason, event)
 	}
-	both := func(c *Case) *Answers {
-		a := c.answering()
+	both := func(c *Case, l Limits) {
+		c.answering()
+		c.rules().ICMPLimits = &l
 		c.bind(eip4, tunnel4)
 		c.bind(eip6, tunnel6)
-		return a
 	}
 
 	return []story{
 		{"limit-source", "a /24 gets its share of answers, and no more", "RFC 1812 section 4.3.2.8", func(c *Case) {
-			a := both(c)
-			a.SourceRate, a.SourceBurst = 1, 3
+			both(c, Limits{SourceRate: 1, SourceBurst: 3})
 			for i := range 3 {
 				expired(c, from("198.51.100.%d", 1+80*i))
 			}
@@ -47,8 +46,7 @@ func limitCases() []story {
 			limited(c, from("198.51.100.%d", 1), ofSource)
 		}},
 		{"limit-source-ipv6", "the same for a /48", "RFC 4443 section 2.4 (f)", func(c *Case) {
-			a := both(c)
-			a.SourceRate, a.SourceBurst = 1, 3
+			both(c, Limits{SourceRate: 1, SourceBurst: 3})
 			for i := range 3 {
 				expired(c, from("2001:db8:a:%x::1", 0x7fff*i))
 			}
@@ -56,8 +54,7 @@ func limitCases() []story {
 			limited(c, from("2001:db8:a::%x", 1), ofSource)
 		}},
 		{"limit-global", "from however many prefixes: all answers together have a limit", "RFC 1812 section 4.3.2.8, RFC 4443 section 2.4 (f)", func(c *Case) {
-			a := both(c)
-			a.Rate, a.Burst = 1, 6
+			both(c, Limits{Rate: 1, Burst: 6})
 			for i := range 3 {
 				expired(c, from("198.51.%d.1", 100+i))
 				expired(c, from("2001:db8:%x::1", 0xa0+i))
@@ -68,9 +65,8 @@ func limitCases() []story {
 			}
 		}},
 		{"limit-too-big-apart", "a flood of unbound EIPs does not end path MTU discovery", "RFC 1812 section 4.3.2.8, RFC 8201 section 4", func(c *Case) {
-			a := both(c)
+			both(c, Limits{1, 2, 1, 2})
 			c.rules().Unbound = "host-unreachable"
-			a.Rate, a.Burst, a.SourceRate, a.SourceBurst = 1, 2, 1, 2
 			c.answer(udp(to("203.0.113.8")), "no_binding", hostUnreachable)
 			c.answer(udp(to("203.0.113.8")), "no_binding", hostUnreachable)
 			c.silent(c.frame(udp(to("203.0.113.8"))), "no_binding", ofAll)
@@ -79,8 +75,7 @@ func limitCases() []story {
 			c.silent(c.frame(sized(ends{addr("192.0.2.1").Addr, eip4.Addr}, 1451).df()), "packet_too_big", ofAll)
 		}},
 		{"limit-not-for-the-forbidden", "what may not be answered uses up no limit", "RFC 1812 section 4.3.2.8", func(c *Case) {
-			a := both(c)
-			a.Rate, a.Burst, a.SourceRate, a.SourceBurst = 1, 2, 1, 2
+			both(c, Limits{1, 2, 1, 2})
 			for range 4 {
 				c.silent(c.frame(icmpOf(to4, 3).ttl(1)), "ttl_expired", "answer_forbidden")
 			}

@@ -21,23 +21,21 @@ func markCases() []story {
 		p.VLAN = 100
 		c.ports(p)
 	}
+	fixed := func(dscp uint8) *DSCP { return &DSCP{Fixed: &dscp} }
 	const marks = "RFC 2983 section 3, RFC 6040 section 4.1"
 
 	return []story{
-		{"dscp-copy", "the outer DSCP is the inner one, said in so many words", marks, func(c *Case) {
-			c.rules().DSCP = &DSCP{Mode: "copy"}
-			all(c)
-		}},
+		{"dscp-copy", "by default the outer DSCP is the inner one", marks, all},
 		{"dscp-fixed", "always the same DSCP outside; ECN is copied, and inside nothing changes", marks, func(c *Case) {
-			c.rules().DSCP = &DSCP{Mode: "fixed", Fixed: 46}
+			c.rules().DSCP = fixed(46)
 			all(c)
 		}},
 		{"dscp-fixed-zero", "always best effort outside", marks, func(c *Case) {
-			c.rules().DSCP = &DSCP{Mode: "fixed"}
+			c.rules().DSCP = fixed(0)
 			all(c)
 		}},
 		{"dscp-map", "by a table; what is not in it is copied", marks, func(c *Case) {
-			c.rules().DSCP = &DSCP{Mode: "map", Map: map[uint8]uint8{46: 34, 0: 8, 63: 0}}
+			c.rules().DSCP = &DSCP{Map: map[string]uint8{"46": 34, "0": 8, "63": 0}}
 			all(c)
 		}},
 		{"pcp", "the priority of the outer tag is the class of the outer DSCP", "802.1Q section 6.9, RFC 2474 section 4.2.2", func(c *Case) {
@@ -48,7 +46,7 @@ func markCases() []story {
 		{"pcp-by-map", "of the outer one, after the table", "802.1Q section 6.9, RFC 2983 section 3", func(c *Case) {
 			tagged(c)
 			c.rules().PCP = true
-			c.rules().DSCP = &DSCP{Mode: "map", Map: map[uint8]uint8{46: 24, 0: 48}}
+			c.rules().DSCP = &DSCP{Map: map[string]uint8{"46": 24, "0": 48}}
 			all(c)
 		}},
 		{"pcp-not", "by default the priority is 0", "802.1Q section 6.9", func(c *Case) {
@@ -62,7 +60,7 @@ func markCases() []story {
 		{"dscp-fragments", "all fragments of a packet have its mark", "RFC 2983 section 3, RFC 791 section 3.2", func(c *Case) {
 			tagged(c)
 			c.rules().PCP = true
-			c.rules().DSCP = &DSCP{Mode: "map", Map: map[uint8]uint8{46: 34}}
+			c.rules().DSCP = &DSCP{Map: map[string]uint8{"46": 34}}
 			c.bind(eip4, tunnel4)
 			c.fragmentInner(sized(to4, 1500).tos(0xb9), tunnel4)
 		}},

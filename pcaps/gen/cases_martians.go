@@ -79,7 +79,7 @@ func martianCases() []story {
 		}},
 		{"own-source", "what claims to be from the gateway is not", "RFC 1812 section 5.3.7", func(c *Case) {
 			both(c)
-			c.rules().Own = append(c.Rules.Own, service4, service6, addr("192.0.2.1").Addr)
+			c.rules().Own = []string{service4.String(), service6.String(), "192.0.2.1"}
 			for _, a := range []string{"10.255.0.1", "192.0.2.1", "fd00:ff::1"} {
 				c.drop(c.frame(from(a)), "own_source")
 			}
@@ -94,7 +94,7 @@ func martianCases() []story {
 		{"own-source-martians-allowed", "that martians are allowed does not matter to that", "RFC 1812 section 5.3.7", func(c *Case) {
 			both(c)
 			c.rules().Martians = "allow"
-			c.rules().Own = append(c.Rules.Own, service4, service6)
+			c.rules().Own = []string{service4.String(), service6.String()}
 			c.drop(c.frame(from("10.255.0.1")), "own_source")
 			c.drop(c.frame(from("fd00:ff::1")), "own_source")
 		}},

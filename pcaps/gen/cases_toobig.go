@@ -4,7 +4,7 @@ package main
 func tooBigCases() []story {
 	ovn4, ovn6 := tunnel4, tunnel6
 	ovn4.OVN, ovn6.OVN = &OVN{Inport: 2, Outport: 1}, &OVN{Inport: 2, Outport: 1}
-	const firstID = 1 // of the outer packets that are cut
+	const firstID = 0x1d01 // of the outer packets that are cut
 
 	// told has packets just too big for t, and the largest ones, answered with mtu.
 	told := func(t Tunnel, mtu int) func(*Case) {
@@ -64,6 +64,7 @@ func tooBigCases() []story {
 		{"too-big-fragment", "a first fragment with DF is answered like a whole packet", "RFC 1191 section 4", func(c *Case) {
 			c.answering()
 			c.bind(eip4, tunnel4)
+			c.bind(eip6, tunnel4)
 			c.answer(sized(to4, 3000).df().fragments(1480)[0], "packet_too_big", tooBig(1450))
 			c.answer(sized(to6, 3000).fragments(1440)[0], "packet_too_big", tooBig(1450))
 		}},
@@ -86,10 +87,12 @@ func tooBigCases() []story {
 				c.fragmentInner(sized(to4, n), tunnel4)
 			}
 		}},
-		{"fragment-inner-small", "fragments of 8 bytes each, behind a header of 20", procedure, func(c *Case) {
-			over(c, tunnel4, 50+20+8)
-			c.fragmentInner(sized(to4, 100), tunnel4)
-			c.fragmentInner(sized(to4, 29), tunnel4)
+		{"fragment-inner-small", "through the smallest way there is, 68 bytes inside, the longest header leaves 8 for data", procedure, func(c *Case) {
+			over(c, tunnel4, 50+68)
+			c.fragmentInner(sized(to4, 69), tunnel4)
+			for _, kind := range []byte{222, 94} { // copied, and not: then later fragments hold more
+				c.fragmentInner(sized(to4, 100).options(append([]byte{kind, 40}, pattern(38)...)...), tunnel4)
+			}
 		}},
 		{"fragment-inner-many", "more fragments than a burst has frames, between packets that stay whole", procedure, func(c *Case) {
 			over(c, tunnel4, 50+68)
@@ -162,9 +165,17 @@ func tooBigCases() []story {
 			}
 		}},
 		{"fragment-inner-padding", "padding is not fragmented", "RFC 1812 section 5.2.2", func(c *Case) {
-			over(c, tunnel4, 100)
-			p := sized(to4, 51)
+			over(c, tunnel4, 50+68)
+			p := sized(to4, 69)
 			c.fragmentFrame(pad(c.frame(p), 9), p, tunnel4)
+		}},
+		{"fragment-inner-jumbo", "a packet of 9000 bytes in, seven out by a port of 1500", procedure, func(c *Case) {
+			in := sw0
+			in.MTU = 9000
+			c.ports(in, vr0)
+			c.bindUnresolved(eip4, tunnel4)
+			c.resolve(tunnel4, c.wayOut(vr0))
+			c.fragmentInner(sized(to4, 9000), tunnel4)
 		}},
 		{"fragment-inner-ttl-1", "what expires is not fragmented", "order of the Reasons", func(c *Case) {
 			c.answering()
@@ -194,6 +205,12 @@ func tooBigCases() []story {
 			c.fragmentOuter(sized(to4, 1431), firstID, tunnel6)
 			c.fragmentOuter(sized(to4, 1500), firstID+1, tunnel6)
 		}},
+		{"fragment-outer-udp6-checksum-zero", "or none, by configuration", "RFC 8200 section 4.5, RFC 6935 section 5", func(c *Case) {
+			c.Options = &Options{UDP6Checksum: "zero"}
+			c.rules().Oversize = "fragment-outer"
+			c.bind(eip4, tunnel6)
+			c.fragmentOuter(sized(to4, 1500), firstID, tunnel6)
+		}},
 		{"fragment-outer-ovn-vlan", "with OVN's option in the first fragment and a VLAN tag on all", "RFC 791 section 3.2, 802.1Q section 9.3", func(c *Case) {
 			tagged := sw0
 			tagged.VLAN = 100
@@ -206,6 +223,7 @@ func tooBigCases() []story {
 			c.answering()
 			c.rules().Oversize = "fragment-outer"
 			c.bind(eip4, tunnel4)
+			c.bind(eip6, tunnel4)
 			c.answer(sized(to4, 1451).df(), "packet_too_big", tooBig(1450))
 			c.answer(sized(to6, 1451), "packet_too_big", tooBig(1450))
 		}},

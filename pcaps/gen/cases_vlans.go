@@ -12,7 +12,9 @@ func vlanCases() []story {
 	// tried, in both families.
 	takes := func(accepted func(tags ...tag) bool, vlans ...string) func(*Case) {
 		return func(c *Case) {
-			c.rules().VLANs = map[string][]string{sw0.Name: vlans}
+			p := sw0
+			p.VLANs = vlans
+			c.ports(p)
 			c.bind(eip4, tunnel4)
 			c.bind(eip6, tunnel4)
 			for _, tags := range [][]tag{
@@ -54,8 +56,9 @@ func vlanCases() []story {
 				return v == [2]uint16{} || v == [2]uint16{101} || v == [2]uint16{200, 101}
 			}, "0", "101", "200.101")},
 		{"port-vlan-any", "a port that says nothing takes all", clause, func(c *Case) {
-			c.rules().VLANs = map[string][]string{vr0.Name: {"100"}}
-			c.ports(sw0, vr0)
+			only := vr0
+			only.VLANs = []string{"100"}
+			c.ports(sw0, only)
 			c.bind(eip4, tunnel4)
 			c.forward(p4, tunnel4)
 			c.forwardFrame(other.in(c.frame(p4)), p4, tunnel4)
@@ -66,13 +69,17 @@ func vlanCases() []story {
 		}},
 		{"port-vlan-not-answered", "a frame of a VLAN that the port does not take is not answered", clause, func(c *Case) {
 			c.answering()
-			c.rules().VLANs = map[string][]string{sw0.Name: {"100"}}
+			only := sw0
+			only.VLANs = []string{"100"}
+			c.ports(only)
 			c.bind(eip4, tunnel4)
 			c.drop(c.frame(p4.ttl(1)), "vlan")
 			c.answerFrame(customer.in(c.frame(p4.ttl(1))), p4.ttl(1), "ttl_expired", timeExceeded)
 		}},
 		{"port-vlan-first-fault", "that the frame is of another VLAN comes before what is in it", "order of the Reasons", func(c *Case) {
-			c.rules().VLANs = map[string][]string{sw0.Name: {"100"}}
+			only := sw0
+			only.VLANs = []string{"100"}
+			c.ports(only)
 			c.bind(eip4, tunnel4)
 			c.drop(c.ether(typeARP, pattern(46)), "vlan")
 			c.drop(c.ether(typeIPv4, p6.bytes()), "vlan")

@@ -12,6 +12,7 @@ func ipv6Clauses() []specification {
 			{"RFC 8200 section 8.1", "UDP has a checksum, sent as ffff when it comes out 0", complies, "", ""},
 			{"RFC 8200", "128-bit addresses", complies, "", ""},
 			{"RFC 2675 section 3", "jumbograms", deliberately, "dropped: no link here takes packets of 64 KiB", ""},
+			{"RFC 5095 section 3", "type 0 routing headers: not processed by their destination, no matter to others", complies, "", ""},
 			{"RFC 7045 section 2.1", "unknown extension headers do not stop forwarding", complies, "", ""},
 			{"RFC 8504 section 5.3", "limits on extension headers", complies, "a longer chain is forwarded, and hashed without ports", ""},
 		}},

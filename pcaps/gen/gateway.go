@@ -24,6 +24,9 @@ type Port struct {
 	MAC  string `yaml:"mac"`
 	MTU  int    `yaml:"mtu,omitempty"`
 	VLAN uint16 `yaml:"vlan,omitempty"`
+
+	VLANs      []string `yaml:"vlans,omitempty,flow"` // tags of what it takes: "0", "100", "200.100"; none: any
+	ICMPSource []string `yaml:"icmp-source,omitempty,flow"`
 }
 
 // Binding is an EIP, or a prefix of them, and the tunnels that lead there.

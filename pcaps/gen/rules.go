@@ -1,45 +1,41 @@
 package main
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+)
 
-// Rules is what a case's gateway does beyond its table. What is left out keeps its
-// default, which is to forward all that is sound, to answer nothing, to fragment what is
-// too big and may be, and to copy DSCP.
+// Rules is what a case's gateway does beyond its table, as package dataplane/replay reads
+// it. What is left out keeps its default, which is to forward all that is sound, to answer
+// nothing, to fragment what is too big and may be, and to copy DSCP.
 type Rules struct {
-	Unbound       string              `yaml:"unbound,omitempty"`    // drop, or which answer
-	Unresolved    string              `yaml:"unresolved,omitempty"` // the same
-	Oversize      string              `yaml:"oversize,omitempty"`   // fragment-inner, fragment-outer, refuse
-	Martians      string              `yaml:"martians,omitempty"`   // drop, allow
-	Own           []netip.Addr        `yaml:"own,omitempty,flow"`
-	TinyFragments string              `yaml:"tiny-fragments,omitempty"` // allow, drop
-	VLANs         map[string][]string `yaml:"vlans,omitempty"`          // by port: "0", "100", "200.100"
-	ClampMSS      map[string]bool     `yaml:"clamp-mss,omitempty"`      // by segment
-	DSCP          *DSCP               `yaml:"dscp,omitempty,flow"`
-	PCP           bool                `yaml:"pcp,omitempty"`
-	Answers       *Answers            `yaml:"answers,omitempty"`
+	Unbound       string          `yaml:"unbound,omitempty"`        // drop, or which answer
+	Unresolved    string          `yaml:"unresolved,omitempty"`     // the same
+	Oversize      string          `yaml:"oversize,omitempty"`       // fragment-inner, fragment-outer, refuse
+	Martians      string          `yaml:"martians,omitempty"`       // drop, allow
+	TinyFragments string          `yaml:"tiny-fragments,omitempty"` // allow, drop
+	Own           []string        `yaml:"own,omitempty,flow"`
+	ClampMSS      map[string]bool `yaml:"clamp-mss,omitempty"` // by segment
+	DSCP          *DSCP           `yaml:"dscp,omitempty,flow"`
+	PCP           bool            `yaml:"pcp,omitempty"`
+	ICMPSource    []string        `yaml:"icmp-source,omitempty,flow"`
+	ICMPLimits    *Limits         `yaml:"icmp-limits,omitempty,flow"`
 }
 
-// DSCP is what the outer DSCP comes from.
+// DSCP is what the outer DSCP is: always the same, or by a table; else it is copied.
 type DSCP struct {
-	Mode  string          `yaml:"mode"` // copy, fixed, map
-	Fixed uint8           `yaml:"fixed,omitempty"`
-	Map   map[uint8]uint8 `yaml:"map,omitempty"`
+	Fixed *uint8           `yaml:"fixed,omitempty"`
+	Map   map[string]uint8 `yaml:"map,omitempty"` // by number
 }
 
-// Answers is from where and how often the gateway answers.
-type Answers struct {
-	Sources     map[string]Source `yaml:"sources,omitempty"` // by port
-	Default     *Source           `yaml:"default,omitempty,flow"`
-	Rate        int               `yaml:"rate,omitempty"`
-	Burst       int               `yaml:"burst,omitempty"`
-	SourceRate  int               `yaml:"source-rate,omitempty"`
-	SourceBurst int               `yaml:"source-burst,omitempty"`
-}
-
-// Source is an address of each family.
-type Source struct {
-	V4 netip.Addr `yaml:"v4,omitempty"`
-	V6 netip.Addr `yaml:"v6,omitempty"`
+// Limits are how many answers there are in a second, and at once: of all, and of those to
+// one source prefix.
+type Limits struct {
+	Rate        int `yaml:"rate,omitempty"`
+	Burst       int `yaml:"burst,omitempty"`
+	SourceRate  int `yaml:"source-rate,omitempty"`
+	SourceBurst int `yaml:"source-burst,omitempty"`
 }
 
 // rules are the case's, to be changed.
@@ -51,32 +47,26 @@ func (c *Case) rules() *Rules {
 }
 
 // answering has the gateway answer from its service addresses.
-func (c *Case) answering() *Answers {
-	c.rules().Answers = &Answers{Default: &Source{service4, service6}}
-	return c.Rules.Answers
+func (c *Case) answering() {
+	c.rules().ICMPSource = []string{service4.String(), service6.String()}
 }
 
 // source is the address that answers to what arrives come from: that of the port, or
-// else the default one (RFC 1812 section 4.3.2.4, RFC 4443 section 2.2). It is not
-// valid when the gateway has none.
+// else the common one (RFC 1812 section 4.3.2.4, RFC 4443 section 2.2). It is not valid
+// when the gateway has none.
 func (c *Case) source(is6 bool) netip.Addr {
-	if c.Rules == nil || c.Rules.Answers == nil {
-		return netip.Addr{}
+	_, port := c.port(c.at)
+	all := port.ICMPSource
+	if c.Rules != nil {
+		all = slices.Concat(all, c.Rules.ICMPSource)
 	}
-	a := c.Rules.Answers
-	for _, s := range []*Source{ptr(a.Sources[c.at]), a.Default} {
-		switch {
-		case s == nil:
-		case is6 && s.V6.IsValid():
-			return s.V6
-		case !is6 && s.V4.IsValid():
-			return s.V4
+	for _, s := range all {
+		if a := addr(s).Addr; a.Is6() == is6 {
+			return a
 		}
 	}
 	return netip.Addr{}
 }
-
-func ptr[T any](v T) *T { return &v }
 
 // outerTOS is the TOS or traffic class of the outer header: DSCP by the rules (RFC 2983
 // section 3), ECN as it is inside (RFC 6040 section 4.1, normal mode).
@@ -85,13 +75,10 @@ func (c *Case) outerTOS(inner uint8) uint8 {
 		return inner
 	}
 	d, dscp := c.Rules.DSCP, inner>>2
-	switch d.Mode {
-	case "fixed":
-		dscp = d.Fixed
-	case "map":
-		if to, ok := d.Map[dscp]; ok {
-			dscp = to
-		}
+	if d.Fixed != nil {
+		dscp = *d.Fixed
+	} else if to, ok := d.Map[strconv.Itoa(int(dscp))]; ok {
+		dscp = to
 	}
 	return dscp<<2 | inner&3
 }
