@@ -124,5 +124,8 @@ func (c *Case) forwardFrame(frame []byte, p packet, tunnels ...Tunnel) Tunnel {
 func (c *Case) event(name string) { c.events[name]++ }
 
 func (c *Case) arrive(frame []byte) {
+	if _, p := c.port(c.at); len(frame) > 14+4+p.mtu() {
+		panic(fmt.Sprintf("case %s: a frame of %d bytes does not come through port %s", c.Name, len(frame), p.Name))
+	}
 	c.in[c.at] = append(c.in[c.at], frame)
 }

@@ -96,7 +96,7 @@ func clampCases() []story {
 		}},
 		{"mss-clamp-fragmented", "a SYN that is too big itself is clamped first, then fragmented", "RFC 9293 section 3.7.1, RFC 791 section 3.2", func(c *Case) {
 			clamping(c)
-			data := pattern(1476)
+			data := pattern(1456)
 			c.fragmentFrame(c.frame(tcpWith(to4, syn, mss(1460), data)), tcpWith(to4, syn, mss(fits4), data), tunnel4)
 			c.event("mss_clamped")
 		}},

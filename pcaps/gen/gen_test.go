@@ -39,9 +39,13 @@ func TestCommitted(t *testing.T) {
 	for name := range committed {
 		assert.Contains(t, written, name, "cases/%s belongs to no case: run go generate ./pcaps", name)
 	}
-	indexed, err := os.ReadFile(filepath.Join(fresh, "README.md"))
-	require.NoError(t, err)
-	assert.Equal(t, string(indexed), string(readme), "README.md: run go generate ./pcaps")
+	for _, name := range []string{"README.md", complianceFile} {
+		want, err := os.ReadFile(filepath.Join(fresh, name))
+		require.NoError(t, err)
+		got, err := os.ReadFile(filepath.Join(folder, name))
+		require.NoError(t, err)
+		assert.Equal(t, string(want), string(got), "%s: run go generate ./pcaps", name)
+	}
 }
 
 func tree(t *testing.T, dir string) map[string]string {
