@@ -1,6 +1,7 @@
 package dataplane_test
 
 import (
+	"maps"
 	"os/exec"
 	"regexp"
 	"testing"
@@ -20,19 +21,21 @@ func TestProcessDoesNotAllocate(t *testing.T) {
 		"to a VLAN": patch4(udp7, 33, 11), "to a group": patch4(udp7, 33, 13),
 		"fragment": patch4(udp7, 20, 0x20, 0), "largest": sized4(7, 1450),
 		"extension headers": ext6(hopopts, make([]byte, 8), routing, make([]byte, 8)),
-		"options":           patch4(patch4(append(append(append([]byte{}, udp7[:34]...), 1, 1, 1, 1), udp7[34:]...), 14, 0x46), 16, 0, 36),
+		"options":           options4(1, 1, 1, 1), "SYN": syn4(mss1460),
 	}
-	for reason, frame := range drops() {
+	all := drops()
+	maps.Copy(all, strictDrops())
+	for reason, frame := range all {
 		paths[reason.String()] = frame
 	}
 	for name, frame := range paths {
 		t.Run(name, func(t *testing.T) {
-			r := newRig(t, nil)
+			r := newRig(t, nil).with(strict())
 			in := memport.New(memport.Config{ID: north, MTU: 9000, MAC: macNorth, Repeat: [][]byte{frame}})
 			reader, _ := newReader(t, resolver(), bindings())
 			fw := dataplane.NewForwarder(dataplane.ForwarderConfig{
 				Reader: reader, Ports: []dataplane.PortInfo{in.Info(), r.south.Info()},
-				Responder: refuser{},
+				Rules: &r.rules, Responder: refuser{},
 			})
 			var b dataplane.Burst
 			allocs := testing.AllocsPerRun(50, func() {
