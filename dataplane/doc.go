@@ -27,9 +27,14 @@
 //	worker.go        Worker: one queue of every port, one goroutine
 //	forward.go       Forwarder: Process, and the second half of it
 //	classify.go      the first half: Ethernet, IPv4, IPv6
+//	inspect.go       IPv4 options, tiny fragments; martian.go: addresses that cannot be
 //	flow.go          FlowHash4, FlowHash6
+//	prefetch_*       a burst's cache lines, fetched at once
+//	clamp.go         the MSS of TCP SYNs
+//	rules.go         Rules: what may change while workers run; sets.go: sets of addresses and VLANs
 //	respond.go       which Reason calls for which ICMP error, and the seam for them
 //	verdict.go       Verdict; Reason: the list of all drops
+//	event.go         Event: what else happens to frames
 //	stats.go         counters, and how others read them
 //	idle.go          what a worker does without frames
 //	thread_linux.go  pinning, sleeping, polling
