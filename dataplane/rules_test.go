@@ -125,3 +125,6 @@ func TestClampedPrefixes(t *testing.T) {
 	}
 	require.True(t, rules[netip.MustParsePrefix("203.0.113.0/24")])
 }
+
+// everything has the MSS of all SYNs clamped.
+var everything = map[netip.Prefix]bool{netip.MustParsePrefix("0.0.0.0/0"): true, netip.MustParsePrefix("::/0"): true}
