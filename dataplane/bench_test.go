@@ -20,6 +20,27 @@ func BenchmarkProcess(b *testing.B) {
 	}
 }
 
+// BenchmarkAnswer is what an ICMP error costs, and one that a limit holds back.
+func BenchmarkAnswer(b *testing.B) {
+	few := dataplane.AnswerConfig{Rate: 1, Burst: 1, SourceRate: 1, SourceBurst: 1}
+	most := dataplane.AnswerConfig{Rate: 1_000_000, Burst: 1_000_000, SourceRate: 1_000_000, SourceBurst: 1_000_000}
+	for name, c := range map[string]struct {
+		frame  []byte
+		limits dataplane.AnswerConfig
+	}{
+		"IPv4": {patch4(udp7, 22, 1), most}, "IPv6": {patch(tcp6to7, 21, 1), most},
+		"largest IPv4": {patch4(sized4(7, 1000), 22, 1), most}, "largest IPv6": {patch(sized6(7, 1400), 21, 1), most},
+		"held back": {patch4(udp7, 22, 1), few},
+	} {
+		b.Run(name, func(b *testing.B) {
+			r := newRig(b, nil).with(withLimits(c.limits))
+			now := int64(1)
+			r.fw.SetClock(func() int64 { now += dataplane.BurstSize * 1000; return now })
+			benchForwarder(b, r.fw.Process, c.frame)
+		})
+	}
+}
+
 func benchProcess(b *testing.B, frame []byte) {
 	process := func(*dataplane.Burst) {}
 	if frame == nil {
@@ -28,6 +49,10 @@ func benchProcess(b *testing.B, frame []byte) {
 		r := newRig(b, nil)
 		process = r.fw.Process
 	}
+	benchForwarder(b, process, frame)
+}
+
+func benchForwarder(b *testing.B, process func(*dataplane.Burst), frame []byte) {
 	in := memport.New(memport.Config{ID: north, MAC: macNorth, Buffers: dataplane.BurstSize, Repeat: [][]byte{frame}, Restore: len(frame)})
 	var burst dataplane.Burst
 	for b.Loop() {

@@ -53,6 +53,7 @@ const MaxExtensionHeaders = 8
 // two comparisons here. Every other frame goes the longer way, through link.
 func (fw *Forwarder) classify(b *Burst) {
 	fw.n4, fw.n6 = 0, 0
+	prefetch(&b.F[0], b.N)
 	var in fib.PortID
 	own, plain := fw.station(in)
 	for i := range b.F[:b.N] {

@@ -1,6 +1,8 @@
 package dataplane_test
 
 import (
+	"maps"
+	"net/netip"
 	"slices"
 	"testing"
 
@@ -8,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/eipgw/eipgw/dataplane"
+	"github.com/eipgw/eipgw/dataplane/fib"
 	"github.com/eipgw/eipgw/dataplane/memport"
 )
 
@@ -15,27 +18,50 @@ import (
 // macNorth.
 func drops() map[dataplane.Reason][]byte {
 	return map[dataplane.Reason][]byte{
-		dataplane.ReasonShortFrame:      udp7[:33],
-		dataplane.ReasonLinkBroadcast:   patch(udp7, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff),
-		dataplane.ReasonNotForUs:        patch(udp7, 0, 0x02, 0, 0, 0, 0, 0x77),
-		dataplane.ReasonEtherType:       patch(udp7, 12, 0x08, 0x06),
-		dataplane.ReasonBadIPv4Header:   patch(udp7, 14, 0x44),
-		dataplane.ReasonBadIPv4Checksum: patch(udp7, 24, 0xc1, 0xa4),
-		dataplane.ReasonBadIPv6Header:   patch(tcp6to7, 14, 0x40),
-		dataplane.ReasonNoBinding:       patch4(udp7, 33, 200),
-		dataplane.ReasonTTLExpired:      patch4(udp7, 22, 1),
-		dataplane.ReasonHopLimitExpired: patch(tcp6to7, 21, 1),
-		dataplane.ReasonUnresolvedVTEP:  patch4(udp7, 33, 9),
-		dataplane.ReasonNoPort:          patch4(udp7, 33, 10),
-		dataplane.ReasonPacketTooBig:    sized4(7, 1451),
+		dataplane.ReasonShortFrame:         udp7[:33],
+		dataplane.ReasonLinkBroadcast:      patch(udp7, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff),
+		dataplane.ReasonNotForUs:           patch(udp7, 0, 0x02, 0, 0, 0, 0, 0x77),
+		dataplane.ReasonEtherType:          patch(udp7, 12, 0x08, 0x06),
+		dataplane.ReasonBadIPv4Header:      patch(udp7, 14, 0x44),
+		dataplane.ReasonBadIPv4Options:     options4(7, 1),
+		dataplane.ReasonSourceRoute:        options4(131, 7, 4, 10, 0, 0, 1),
+		dataplane.ReasonMartianSource:      patch4(udp7, 26, 127, 0, 0, 1),
+		dataplane.ReasonMartianDestination: patch4(udp7, 30, 224, 0, 0, 5),
+		dataplane.ReasonBadIPv4Checksum:    patch(udp7, 24, 0xc1, 0xa4),
+		dataplane.ReasonBadIPv6Header:      patch(tcp6to7, 14, 0x40),
+		dataplane.ReasonNoBinding:          patch4(udp7, 33, 200),
+		dataplane.ReasonTTLExpired:         patch4(udp7, 22, 1),
+		dataplane.ReasonHopLimitExpired:    patch(tcp6to7, 21, 1),
+		dataplane.ReasonUnresolvedVTEP:     patch4(udp7, 33, 9),
+		dataplane.ReasonNoPort:             patch4(udp7, 33, 10),
+		dataplane.ReasonPacketTooBig:       sized4(7, 1451),
+	}
+}
+
+// strictDrops is one frame for every Reason that Process gives only under the rules strict.
+func strictDrops() map[dataplane.Reason][]byte {
+	return map[dataplane.Reason][]byte{
+		dataplane.ReasonVLAN:         tags(udp7, 0x8100_0fff),
+		dataplane.ReasonTinyFragment: patch4(patch4(udp7, 23, 6), 20, 0, 1),
+		dataplane.ReasonOwnSource:    patch4(udp7, 26, 10, 0, 1, 2),
+	}
+}
+
+// strict are rules under which strictDrops are dropped.
+func strict() dataplane.RulesConfig {
+	return dataplane.RulesConfig{
+		TinyFragments: dataplane.DropTinyFragments,
+		Own:           []netip.Addr{netip.MustParseAddr("10.0.1.2"), netip.MustParseAddr("fd00::2")},
+		VLANs:         map[fib.PortID][]dataplane.VLAN{north: {{}, {Outer: 1}, {Outer: 1, Inner: 1}}},
 	}
 }
 
 // Every Reason that Process gives but ReasonNoHeadroom, which TestHeadroom has, and
 // the two of sending, which are the worker's.
 func TestEveryReason(t *testing.T) {
-	r := newRig(t, &memport.Config{MTU: 9000, MAC: macNorth})
+	r := newRig(t, &memport.Config{MTU: 9000, MAC: macNorth}).with(strict())
 	all := drops()
+	maps.Copy(all, strictDrops())
 	for reason := dataplane.ReasonNone + 1; reason < dataplane.NumReasons; reason++ {
 		switch reason {
 		case dataplane.ReasonNoHeadroom, dataplane.ReasonTxFull, dataplane.ReasonPortDown:
@@ -121,7 +147,7 @@ func TestDropReasons(t *testing.T) {
 		{"way by a port that is not there", ip4(19, 10), dataplane.ReasonNoPort},
 		{"too big and TTL 1", patch4(sized4(7, 2000), 22, 1), dataplane.ReasonTTLExpired},
 		{"too big", sized4(7, 2000), dataplane.ReasonPacketTooBig},
-		{"multicast group", ip4(16, 224, 0, 0, 5), dataplane.ReasonNoBinding},
+		{"multicast group", ip4(16, 224, 0, 0, 5), dataplane.ReasonMartianDestination},
 		{"bad checksum and TTL 0", patch(udp7, 22, 0), dataplane.ReasonBadIPv4Checksum},
 		{"not for us and bad", patch(patch(udp7, 14, 0), 5, 9), dataplane.ReasonNotForUs},
 	} {

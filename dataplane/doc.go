@@ -17,8 +17,10 @@
 // way: the tunnel header goes into the room in front of it.
 //
 // Every frame ends in exactly one counter: a port took it, or it was dropped for one
-// Reason. The packet path returns Verdict and Reason, never an error; it does not log,
-// allocate, block or read the clock.
+// Reason. A dropped frame may become the ICMP error that tells its sender; that is a
+// frame more, which counts as made. The packet path returns Verdict and Reason, never an
+// error; it does not log, allocate or block, and reads the clock at most once per burst,
+// when an answer has a limit.
 //
 // Files, in the order of a packet's way:
 //
@@ -27,9 +29,18 @@
 //	worker.go        Worker: one queue of every port, one goroutine
 //	forward.go       Forwarder: Process, and the second half of it
 //	classify.go      the first half: Ethernet, IPv4, IPv6
+//	inspect.go       IPv4 options, tiny fragments; martian.go: addresses that cannot be
 //	flow.go          FlowHash4, FlowHash6
-//	respond.go       which Reason calls for which ICMP error, and the seam for them
+//	prefetch_*       a burst's cache lines, fetched at once
+//	clamp.go         the MSS of TCP SYNs
+//	rules.go         Rules: what may change while workers run; sets.go: sets of addresses and VLANs
+//	respond.go       which Reason calls for which ICMP error, and what stands against it
+//	forbidden.go     the packets about which no error may be sent
+//	limit.go         how many errors: token buckets
+//	icmp.go          the errors as bytes, in place
+//	answers.go       AnswerConfig: from which addresses, and how many
 //	verdict.go       Verdict; Reason: the list of all drops
+//	event.go         Event: what else happens to frames
 //	stats.go         counters, and how others read them
 //	idle.go          what a worker does without frames
 //	thread_linux.go  pinning, sleeping, polling

@@ -18,22 +18,22 @@ const (
 
 // ForwarderConfig is what a forwarder works with.
 type ForwarderConfig struct {
-	Reader    *fib.Reader // the worker's own
-	Ports     []PortInfo  // the ports that frames come from and leave by
-	Rules     *Rules      // nil: those of the zero RulesConfig
-	Responder Responder   // nil: nothing is answered
+	Reader *fib.Reader // the worker's own
+	Ports  []PortInfo  // the ports that frames come from and leave by
+	Rules  *Rules      // nil: those of the zero RulesConfig
 }
 
 // Forwarder decides what happens to frames and puts tunnel headers on them. It has
 // no I/O and does not change but for its scratch memory, which is why each worker
 // has its own.
 type Forwarder struct {
-	reader    *fib.Reader
-	rules     *Rules
-	responder Responder
-	ports     []portView // by PortID
+	reader *fib.Reader
+	rules  *Rules
+	ports  []portView // by PortID
+	limits *limiter
 
 	r      *rules            // those of the burst
+	stuck  int               // how many of its frames have a sound packet and no way
 	events [NumEvents]uint64 // since the start
 
 	// What one burst is looked up by: the destinations of its IPv4 packets, n4 of
@@ -55,7 +55,7 @@ type portView struct {
 // NewForwarder makes a forwarder. It panics when two ports share an ID or a port has
 // no MTU: the worker checks its ports before.
 func NewForwarder(c ForwarderConfig) *Forwarder {
-	fw := &Forwarder{reader: c.Reader, rules: c.Rules, responder: c.Responder}
+	fw := &Forwarder{reader: c.Reader, rules: c.Rules, limits: newLimiter()}
 	for _, p := range c.Ports {
 		for len(fw.ports) <= int(p.ID) {
 			fw.ports = append(fw.ports, portView{})
@@ -77,7 +77,8 @@ func (fw *Forwarder) port(id fib.PortID) portView {
 }
 
 // Process decides about every frame of a burst. Afterwards each has a Verdict: those
-// with Forward are encapsulated and have Out, those with Drop have a Reason.
+// with Forward are encapsulated and have Out, those with Drop have a Reason, and those
+// with Reply have both: they were dropped, and are the answer to that now.
 //
 // It makes four passes, so that the cache misses of many frames overlap: parse all,
 // look all destinations up, find and check all entries, write all headers. Nothing of
@@ -85,7 +86,7 @@ func (fw *Forwarder) port(id fib.PortID) portView {
 // of the table: it sees every binding as it was or as it is, and no entry is used
 // after End. Nor does a burst see half a change of the rules.
 func (fw *Forwarder) Process(b *Burst) {
-	fw.r = fw.rules.load()
+	fw.r, fw.stuck = fw.rules.load(), 0
 	fw.classify(b)
 	if fw.n4+fw.n6 > 0 {
 		fw.reader.Begin()
@@ -98,7 +99,7 @@ func (fw *Forwarder) Process(b *Burst) {
 		fw.rewrite(b)
 		fw.reader.End()
 	}
-	if fw.responder != nil {
+	if fw.stuck > 0 && fw.r.answers.on {
 		fw.respond(b)
 	}
 }
@@ -125,7 +126,7 @@ type found struct {
 // decide finds the entry of each frame's flow and checks that the frame can take it.
 // A frame that cannot gets the Reason, and no entry.
 func (fw *Forwarder) decide(b *Burst, entries *[BurstSize]*fib.Entry, in found) {
-	values := in.values[:len(in.frames)]
+	values, passed := in.values[:len(in.frames)], 0
 	for j, i := range in.frames {
 		f, v := &b.F[i&burstMask], values[j]
 		if v == 0 {
@@ -157,7 +158,9 @@ func (fw *Forwarder) decide(b *Burst, entries *[BurstSize]*fib.Entry, in found) 
 		}
 		f.Out = e.Out
 		entries[i&burstMask] = e
+		passed++
 	}
+	fw.stuck += len(in.frames) - passed
 }
 
 // encapsulate sends the frames that have an entry on their way: TTL or hop limit goes

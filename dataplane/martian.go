@@ -77,8 +77,10 @@ func martian6(a fib.Addr6) bool {
 	switch {
 	case a.Hi == 0:
 		return a.Lo <= 1 || a.Lo>>32 == 0xffff
-	case a.Hi>>54 == 0xfe80>>6:
+	case linkLocal6(a):
 		return true
 	}
 	return a.Hi>>56 == 0xff
 }
+
+func linkLocal6(a fib.Addr6) bool { return a.Hi>>54 == 0xfe80>>6 }

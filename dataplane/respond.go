@@ -1,94 +1,131 @@
 package dataplane
 
 import (
-	"net/netip"
+	"encoding/binary"
+	"slices"
 
 	"github.com/eipgw/eipgw/dataplane/fib"
 )
 
-// Answer is the kind of ICMP error that a Reason calls for.
-type Answer uint8
+// answerCode is an ICMP error by its type and code in both families, and the event that
+// it is counted as. The zero value is none.
+type answerCode struct {
+	type4, code4 uint8 // RFC 792
+	type6, code6 uint8 // RFC 4443
+	made         Event
+}
 
-// Answers. The clauses are those that have a router send them.
+// ICMP and ICMPv6 types of errors.
 const (
-	AnswerNone         Answer = iota // dropped in silence
-	AnswerTimeExceeded               // ICMP 11/0 (RFC 1812 section 5.3.1), ICMPv6 3/0 (RFC 4443 section 3.3)
-	AnswerUnreachable                // ICMP 3 (RFC 1812 section 5.2.7.1), ICMPv6 1 (RFC 4443 section 3.1)
-	AnswerTooBig                     // ICMP 3/4 (RFC 1191 section 4), ICMPv6 2 (RFC 4443 section 3.2)
+	icmpUnreachable   = 3
+	icmpTimeExceeded  = 11
+	icmp6Unreachable  = 1
+	icmp6PacketTooBig = 2
+	icmp6TimeExceeded = 3
 )
 
-// answers says what each Reason calls for. A frame that is broken, or was not for
-// this gateway, is never answered (RFC 1812 section 4.3.2.7, RFC 4443 section 2.4 (e)).
-var answers = [NumReasons]Answer{
-	ReasonTTLExpired:      AnswerTimeExceeded,
-	ReasonHopLimitExpired: AnswerTimeExceeded,
-	ReasonNoBinding:       AnswerUnreachable,
-	ReasonUnresolvedVTEP:  AnswerUnreachable,
-	ReasonPacketTooBig:    AnswerTooBig,
+var (
+	// RFC 1812 section 5.3.1, RFC 4443 section 3.3: in transit, code 0.
+	answerTimeExceeded = answerCode{icmpTimeExceeded, 0, icmp6TimeExceeded, 0, EventTimeExceeded}
+
+	// RFC 1191 section 4, RFC 4443 section 3.2: with what would have fitted.
+	answerTooBig = answerCode{icmpUnreachable, 4, icmp6PacketTooBig, 0, EventTooBig}
+
+	// RFC 792, RFC 1812 section 5.2.7.1, RFC 4443 section 3.1.
+	refusalCodes = [numRefusals]answerCode{
+		NetUnreachable:  {icmpUnreachable, 0, icmp6Unreachable, 0, EventUnreachable},
+		HostUnreachable: {icmpUnreachable, 1, icmp6Unreachable, 3, EventUnreachable},
+		AdminProhibited: {icmpUnreachable, 13, icmp6Unreachable, 1, EventUnreachable},
+	}
+)
+
+// answerTo is what a Reason calls for. A frame that is broken, was not for this gateway,
+// or comes from or goes to nowhere is never answered (RFC 1812 section 4.3.2.7, RFC 4443
+// section 2.4 (e)); what the gateway lacks itself, headroom or a free place, is nothing
+// to tell a sender of.
+func (r *rules) answerTo(why Reason) answerCode {
+	switch why {
+	case ReasonTTLExpired, ReasonHopLimitExpired:
+		return answerTimeExceeded
+	case ReasonNoBinding:
+		return r.unbound
+	case ReasonUnresolvedVTEP, ReasonNoPort:
+		return r.unresolved
+	case ReasonPacketTooBig:
+		return answerTooBig
+	}
+	return answerCode{}
 }
 
-// answerCode is an answer with its ICMP and ICMPv6 code.
-type answerCode struct {
-	answer       Answer
-	code4, code6 uint8
-}
-
-// refusalCodes are the codes of each Refusal (RFC 792, RFC 1812 section 5.2.7.1, RFC 4443
-// section 3.1).
-var refusalCodes = [numRefusals]answerCode{
-	NetUnreachable:  {AnswerUnreachable, 0, 0},
-	HostUnreachable: {AnswerUnreachable, 1, 3},
-	AdminProhibited: {AnswerUnreachable, 13, 1},
-}
-
-// AnswerConfig says from where and how often the gateway answers with ICMP errors. The
-// zero value never answers: it has no address to answer from.
-type AnswerConfig struct {
-	Sources map[fib.PortID]AnswerSource // the addresses of the port that a frame came in by
-	Default AnswerSource                // for a port, or a family of it, that is not there
-
-	// Limits of each worker: answers in a second and at once, all together and to one
-	// source prefix, IPv4 /24 and IPv6 /48. 0 is no limit. Too big has limits of its own
-	// of the same size, so that no flood of the others ends path MTU discovery.
-	Rate, Burst             int
-	SourceRate, SourceBurst int
-}
-
-// AnswerSource is an address of each family; invalid where there is none.
-type AnswerSource struct{ V4, V6 netip.Addr }
-
-// answerRules is AnswerConfig in the form that workers use.
-type answerRules struct{}
-
-func (c *AnswerConfig) compile() (answerRules, error) { return answerRules{}, nil }
-
-// Question is what a Responder is asked.
-type Question struct {
-	Answer Answer
-	MTU    uint16 // for AnswerTooBig: the largest IP packet that would have passed
-}
-
-// Responder turns a dropped frame into the answer to its sender. It is the seam at
-// which ICMP errors are to be built; none is in this package, and without one every
-// such frame is dropped in silence, which is what the gateway does today.
-type Responder interface {
-	// Respond overwrites f, whose Packet is as it was received and whose Reason is
-	// set, with a frame that leaves by the port that f came from, and returns true.
-	// It returns false, and leaves f alone, when the packet must not be answered or
-	// a rate limit says so. It runs on the worker: it neither blocks nor allocates.
-	Respond(f *Frame, q Question) bool
-}
-
-// respond asks the responder about every dropped frame that calls for an answer. An
-// answered frame keeps its Reason and is sent, so it does not count as dropped.
+// respond turns the dropped frames of a burst that call for an ICMP error into that
+// error, as far as there may be one. Such a frame keeps its Reason and counts as dropped;
+// the answer that it becomes counts as made, and leaves by the port that the frame came
+// by. Every frame that called for an answer counts for exactly one event.
 func (fw *Forwarder) respond(b *Burst) {
+	fw.limits.now = 0
 	for i := range b.F[:b.N] {
 		f := &b.F[i]
-		if f.Verdict != Drop || answers[f.Reason] == AnswerNone {
+		if f.Verdict != Drop {
 			continue
 		}
-		if fw.responder.Respond(f, Question{Answer: answers[f.Reason], MTU: f.mtu}) {
-			f.Verdict, f.Out = Reply, f.In
+		e := fw.r.answerTo(f.Reason)
+		if e.type4 == 0 {
+			continue
+		}
+		var what Event
+		if f.flags&flagIPv6 == 0 {
+			what = fw.answer4(f, e)
+		} else {
+			what = fw.answer6(f, e)
+		}
+		fw.events[what]++
+		if what.Made() {
+			f.Verdict, f.Out, f.flags = Reply, f.In, 0
 		}
 	}
+}
+
+// answer4 makes the answer to an IPv4 packet. It returns what it made, or why nothing.
+// Limits come last: what is not sent anyway takes no share.
+func (fw *Forwarder) answer4(f *Frame, e answerCode) Event {
+	a, p := &fw.r.answers, f.Packet()
+	local := a.source(f.In).v4
+	if local == 0 {
+		return EventAnswerNoSource
+	}
+	src := binary.BigEndian.Uint32(p[12:])
+	if f.fromGroup() || !mayAnswer4(p) || slices.Contains(a.own4, src) {
+		return EventAnswerForbidden
+	}
+	size := min(maxAnswer4, fw.port(f.In).mtu)
+	if f.Headroom() < head4 || size < minAnswer4 {
+		return EventAnswerNoRoom
+	}
+	if why, ok := fw.limits.allow(a, e.made, sourceKey4(src)); !ok {
+		return why
+	}
+	f.error4(e, local, size)
+	return e.made
+}
+
+// answer6 is answer4 for IPv6.
+func (fw *Forwarder) answer6(f *Frame, e answerCode) Event {
+	a, p := &fw.r.answers, f.Packet()
+	local := a.source(f.In).v6
+	if local == (fib.Addr6{}) {
+		return EventAnswerNoSource
+	}
+	src := addr6(p[8:])
+	if f.fromGroup() || !mayAnswer6(p, e) || slices.Contains(a.own6, src) {
+		return EventAnswerForbidden
+	}
+	size := min(maxAnswer6, fw.port(f.In).mtu)
+	if f.Headroom() < head6 || size < minAnswer6 {
+		return EventAnswerNoRoom
+	}
+	if why, ok := fw.limits.allow(a, e.made, sourceKey6(src)); !ok {
+		return why
+	}
+	f.error6(e, local, size)
+	return e.made
 }

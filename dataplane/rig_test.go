@@ -105,6 +105,7 @@ func newReader(t testing.TB, res fib.Resolver, bs []fib.Binding) (*fib.Reader, *
 type rig struct {
 	t            testing.TB
 	fw           *dataplane.Forwarder
+	rules        dataplane.Rules // the zero ones; a test may Set others
 	north, south *memport.Port
 	burst        dataplane.Burst
 }
@@ -119,8 +120,15 @@ func newRig(t testing.TB, n *memport.Config) *rig {
 	r := &rig{t: t, north: memport.New(*n), south: memport.New(memport.Config{ID: south, MAC: macSouth})}
 	reader, _ := newReader(t, resolver(), bindings())
 	r.fw = dataplane.NewForwarder(dataplane.ForwarderConfig{
-		Reader: reader, Ports: []dataplane.PortInfo{r.north.Info(), r.south.Info()},
+		Reader: reader, Ports: []dataplane.PortInfo{r.north.Info(), r.south.Info()}, Rules: &r.rules,
 	})
+	return r
+}
+
+// with sets the rules.
+func (r *rig) with(c dataplane.RulesConfig) *rig {
+	r.t.Helper()
+	require.NoError(r.t, r.rules.Set(c))
 	return r
 }
 

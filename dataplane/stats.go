@@ -15,7 +15,8 @@ type Count struct{ Packets, Bytes uint64 }
 // sent when the port took it: what the device then refuses, the port counts for itself.
 type PortCounters struct{ RxPackets, RxBytes, TxPackets, TxBytes uint64 }
 
-// DropCounters counts dropped frames by Reason; bytes are those received.
+// DropCounters counts dropped frames by Reason; bytes are those received, or those of
+// an answer that no port took.
 type DropCounters [NumReasons]Count
 
 // PortStats is a worker's port as of a snapshot.

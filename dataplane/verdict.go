@@ -8,7 +8,7 @@ type Verdict uint8
 const (
 	Drop    Verdict = iota // released; Reason says why
 	Forward                // sent out of Frame.Out
-	Reply                  // turned into an answer, sent out of the port it came from
+	Reply                  // dropped, and turned into the answer, sent out of the port it came from
 )
 
 // String is the verdict in a word.

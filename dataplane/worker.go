@@ -14,13 +14,12 @@ import (
 // WorkerConfig is what a worker works with. Ports and Reader stay the caller's to
 // close, once Run has returned.
 type WorkerConfig struct {
-	Name      string      // in errors and statistics; "" is "worker"
-	Ports     []Port      // one queue of every port; frames leave by these only
-	Reader    *fib.Reader // this worker's alone
-	CPU       int         // to pin to; -1: none. Mind the zero value
-	Idle      IdleMode
-	Rules     *Rules    // shared by all workers; nil: those of the zero RulesConfig
-	Responder Responder // nil: nothing is answered
+	Name   string      // in errors and statistics; "" is "worker"
+	Ports  []Port      // one queue of every port; frames leave by these only
+	Reader *fib.Reader // this worker's alone
+	CPU    int         // to pin to; -1: none. Mind the zero value
+	Idle   IdleMode
+	Rules  *Rules // shared by all workers; nil: those of the zero RulesConfig
 }
 
 // Worker moves frames from ports to ports, on one goroutine: Run. Snapshot and
@@ -90,7 +89,7 @@ func NewWorker(c WorkerConfig) (*Worker, error) {
 		w.ports, w.byID[info.ID] = append(w.ports, p), p
 		infos = append(infos, info)
 	}
-	w.fw = NewForwarder(ForwarderConfig{Reader: c.Reader, Ports: infos, Rules: c.Rules, Responder: c.Responder})
+	w.fw = NewForwarder(ForwarderConfig{Reader: c.Reader, Ports: infos, Rules: c.Rules})
 	return w, nil
 }
 
@@ -218,9 +217,11 @@ func (w *Worker) forward(p *workerPort) {
 	for i := range b.F[:b.N] {
 		f := &b.F[i]
 		p.count.RxBytes += uint64(f.received)
-		if f.Verdict == Drop {
+		if f.Verdict != Forward {
 			w.tally.drop(f.Reason, f.Received())
-			continue
+			if f.Verdict == Drop {
+				continue
+			}
 		}
 		q := w.byID[f.Out]
 		q.out[q.n&burstMask] = f
@@ -234,7 +235,8 @@ func (w *Worker) forward(p *workerPort) {
 }
 
 // send gives a port its frames. Those that it does not take are dropped: waiting for
-// one port would hold up the others.
+// one port would hold up the others. An answer counts with its own length then: what was
+// received has been counted.
 func (w *Worker) send(q *workerPort) {
 	frames := q.out[:q.n]
 	q.n = 0
@@ -244,11 +246,15 @@ func (w *Worker) send(q *workerPort) {
 	}
 	q.count.TxPackets += uint64(took)
 	for _, f := range frames[took:] {
+		n := f.Received()
+		if f.Verdict == Reply {
+			n = f.Len()
+		}
 		f.Verdict, f.Reason = Drop, ReasonTxFull
 		if q.rxErr != nil || q.err.Load() != nil {
 			f.Reason = ReasonPortDown
 		}
-		w.tally.drop(f.Reason, f.Received())
+		w.tally.drop(f.Reason, n)
 	}
 }
 

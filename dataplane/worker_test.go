@@ -104,7 +104,7 @@ func until(t *testing.T, what string, f func() bool) {
 // closed checks that nothing is lost: every frame is sent or dropped.
 func closed(t *testing.T, s dataplane.WorkerStats) {
 	t.Helper()
-	require.Equal(t, s.Received(), s.Sent()+s.Dropped(), "received = sent + dropped")
+	require.Equal(t, s.Received()+s.Made(), s.Sent()+s.Dropped(), "received + made = sent + dropped")
 }
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -208,14 +208,51 @@ func TestWorkerTxFull(t *testing.T) {
 	assert.Len(t, full.Collect(), 10)
 }
 
+// A frame that is answered is dropped, and the answer is a frame more.
 func TestWorkerReplies(t *testing.T) {
-	s := newShop(t, func(c *dataplane.WorkerConfig) { c.Responder = &echoer{} })
-	s.north.Inject(patch4(udp7, 22, 1), udp7)
+	var rules dataplane.Rules
+	require.NoError(t, rules.Set(answers()))
+	s := newShop(t, func(c *dataplane.WorkerConfig) { c.Rules = &rules })
+	ttl, big := patch4(udp7, 22, 1), sized6(7, 1451)
+	for range 100 {
+		s.north.Inject(ttl, udp7, big, message4(3), patch4(udp7, 33, 200))
+	}
 	st := s.run()
 	closed(t, st)
-	assert.Zero(t, st.Dropped())
-	assert.Len(t, s.north.Collect(), 1)
-	assert.Len(t, s.south.Collect(), 1)
+	assert.EqualValues(t, 300, st.Made())
+	assert.Equal(t, dataplane.Count{Packets: 200, Bytes: 100 * uint64(len(ttl)+len(message4(3)))}, st.Drops[dataplane.ReasonTTLExpired])
+	assert.Equal(t, dataplane.Count{Packets: 100, Bytes: 100 * uint64(len(big))}, st.Drops[dataplane.ReasonPacketTooBig])
+	want := dataplane.EventCounters{}
+	want[dataplane.EventTimeExceeded], want[dataplane.EventTooBig], want[dataplane.EventUnreachable] = 100, 100, 100
+	want[dataplane.EventAnswerForbidden] = 100
+	assert.Equal(t, want, st.Events)
+	assert.Len(t, s.south.Collect(), 100)
+	assert.Len(t, s.north.Collect(), 300)
+	assert.Equal(t, dataplane.PortCounters{
+		RxPackets: 500, RxBytes: 100 * uint64(len(ttl)+len(udp7)+len(big)+len(message4(3))+len(udp7)),
+		TxPackets: 300, TxBytes: 100 * (14 + 60 + 14 + 1280 + 14 + 60),
+	}, st.Ports[0].PortCounters)
+}
+
+// An answer that its port does not take counts as one drop more, with its own length.
+func TestWorkerReplyTxFull(t *testing.T) {
+	var rules dataplane.Rules
+	require.NoError(t, rules.Set(answers()))
+	full := memport.New(memport.Config{ID: north, MAC: macNorth, TxQueue: 10, Poison: true})
+	s := newShop(t, func(c *dataplane.WorkerConfig) { c.Ports[0], c.Rules = full, &rules })
+	for range dataplane.BurstSize {
+		full.Inject(patch4(udp7, 22, 1))
+	}
+	full.End()
+	s.south.End()
+	require.NoError(t, s.w.Run(context.Background()))
+	st := s.w.Snapshot()
+	closed(t, st)
+	assert.EqualValues(t, 64, st.Made())
+	assert.EqualValues(t, 10, st.Sent())
+	assert.Equal(t, dataplane.Count{Packets: 64, Bytes: 64 * uint64(len(udp7))}, st.Drops[dataplane.ReasonTTLExpired])
+	assert.Equal(t, dataplane.Count{Packets: 54, Bytes: 54 * (14 + 60)}, st.Drops[dataplane.ReasonTxFull])
+	assert.Len(t, full.Collect(), 10)
 }
 
 // A port that goes down does not end the worker, nor does it disturb the others; when
@@ -334,11 +371,13 @@ func TestNewWorkerRefuses(t *testing.T) {
 // grows.
 func TestSnapshotIsOfOneMoment(t *testing.T) {
 	frames := [][]byte{udp7, tcp6to8, drops()[dataplane.ReasonNoBinding], drops()[dataplane.ReasonTTLExpired]}
-	in := memport.New(memport.Config{ID: north, MAC: macNorth, Repeat: frames})
+	in := memport.New(memport.Config{ID: north, MAC: macNorth, Repeat: frames, Discard: true})
 	out := memport.New(memport.Config{ID: south, Discard: true})
+	var rules dataplane.Rules
+	require.NoError(t, rules.Set(answers()))
 	s := newShop(t, func(c *dataplane.WorkerConfig) {
 		c.Ports = []dataplane.Port{in, out}
-		c.Idle = dataplane.Busy
+		c.Idle, c.Rules = dataplane.Busy, &rules
 	})
 	s.start()
 	var readers sync.WaitGroup
@@ -347,8 +386,8 @@ func TestSnapshotIsOfOneMoment(t *testing.T) {
 			var last dataplane.WorkerStats
 			for range 2000 {
 				st := s.w.Snapshot()
-				if st.Received() != st.Sent()+st.Dropped() {
-					t.Errorf("received %d, sent %d, dropped %d", st.Received(), st.Sent(), st.Dropped())
+				if st.Received()+st.Made() != st.Sent()+st.Dropped() {
+					t.Errorf("received %d, made %d, sent %d, dropped %d", st.Received(), st.Made(), st.Sent(), st.Dropped())
 					return
 				}
 				if st.Received() < last.Received() || st.Sent() < last.Sent() {
@@ -364,7 +403,8 @@ func TestSnapshotIsOfOneMoment(t *testing.T) {
 	s.stop()
 	st := s.w.Snapshot()
 	closed(t, st)
-	assert.Equal(t, out.Sent(), st.Sent())
+	assert.Equal(t, out.Sent()+in.Sent(), st.Sent())
+	assert.Equal(t, in.Sent(), st.Made())
 	assert.Equal(t, st.Drops[dataplane.ReasonNoBinding].Packets, st.Drops[dataplane.ReasonTTLExpired].Packets)
 }
 
@@ -417,15 +457,17 @@ func (c *checker) Tx(frames []*dataplane.Frame) int {
 	return c.Port.Tx(frames)
 }
 
-// The whole round allocates nothing: receive, forward or drop, send, count.
+// The whole round allocates nothing: receive, forward, drop or answer, send, count.
 func TestWorkerDoesNotAllocate(t *testing.T) {
 	var frames [][]byte
 	for _, f := range drops() {
 		frames = append(frames, f, udp7, tcp6to8)
 	}
-	in := memport.New(memport.Config{ID: north, MTU: 9000, MAC: macNorth, Repeat: frames})
+	in := memport.New(memport.Config{ID: north, MTU: 9000, MAC: macNorth, Repeat: frames, Discard: true})
 	out := memport.New(memport.Config{ID: south, Discard: true, TxQueue: 20}) // some tx_full too
-	s := newShop(t, func(c *dataplane.WorkerConfig) { c.Ports = []dataplane.Port{in, out} })
+	var rules dataplane.Rules
+	require.NoError(t, rules.Set(answers()))
+	s := newShop(t, func(c *dataplane.WorkerConfig) { c.Ports, c.Rules = []dataplane.Port{in, out}, &rules })
 	s.start()
 	until(t, "warm", func() bool { return out.Sent() > 10_000 })
 	best := ^uint64(0)

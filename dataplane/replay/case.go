@@ -17,6 +17,7 @@ type Case struct {
 	Bindings []Binding  `yaml:"bindings,omitempty"`
 	Underlay []Underlay `yaml:"underlay,omitempty"`
 	Tunnel   Tunnels    `yaml:"tunnel,omitempty"`
+	Rules    Rules      `yaml:"rules,omitempty"`
 
 	// Dir is the folder that the case was loaded from; "" when it was parsed.
 	Dir string `yaml:"-"`
@@ -29,6 +30,10 @@ type Port struct {
 	MAC  MAC        `yaml:"mac"`
 	MTU  int        `yaml:"mtu,omitempty"`
 	VLAN uint16     `yaml:"vlan,omitempty"`
+
+	// Rules that are those of a port.
+	VLANs      []VLAN       `yaml:"vlans,omitempty"`
+	ICMPSource []netip.Addr `yaml:"icmp-source,omitempty"` // one of each family at most
 
 	// In is the pcap file of what arrives; "" is nothing. Out is the file for what
 	// leaves; "" keeps the frames in Result.Out instead.

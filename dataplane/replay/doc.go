@@ -20,6 +20,8 @@
 //	    mac: 02:00:00:00:00:01              # * outer source address of what leaves
 //	    mtu: 1500                           # default 1500: largest IP packet
 //	    vlan: 0                             # default untagged: tag of what leaves
+//	    vlans: [0, 100, 100.200]            # default any: tags of what arrives; 0 is untagged
+//	    icmp-source: [192.0.2.1, "2001:db8::1"] # default: that of the rules; from where its frames are answered
 //	bindings:                               # prefix and tunnels as in a bindings file
 //	  - prefix: 203.0.113.7/32              # *
 //	    tunnels:                            # *
@@ -40,9 +42,21 @@
 //	        vlan: 0                         # default: the port's vlan
 //	        mtu: 1500                       # default: the port's mtu; largest outer IP packet
 //	tunnel: {udp6-checksum: compute, ttl: 64} # or udp6-checksum: zero
+//	rules:                                  # dataplane.RulesConfig; these are the defaults, but for own and clamp-mss
+//	  unbound: drop                         # or net-unreachable, host-unreachable, prohibited
+//	  unresolved: drop                      # the same
+//	  oversize: fragment-inner              # or fragment-outer, refuse
+//	  martians: drop                        # or allow
+//	  tiny-fragments: allow                 # or drop
+//	  own: [10.255.0.1]                     # default none: addresses that nobody else sends from
+//	  clamp-mss: {203.0.113.0/24: true, 203.0.113.7/32: false} # default none; the longest prefix counts
+//	  dscp: {}                              # copied; or {fixed: 46}, or {map: [{from: 46, to: 34}]}
+//	  pcp: false
+//	  icmp-source: []                       # one of each family at most; none and none at a port: nothing is answered
+//	  icmp-limits: {rate: 0, burst: 0, source-rate: 0, source-burst: 0} # answers a second and at once; 0 is no limit
 //
 // Files, in the order of the flow: case.go (the format), load.go (YAML → Case, and
-// what it checks), tunnel.go (→ encap.Tunnel), build.go (Case → table and
-// adjacencies), run.go (one worker over pcap ports until every input has ended),
-// counters.go (what changed).
+// what it checks), tunnel.go (→ encap.Tunnel), rules.go (→ dataplane.Rules), build.go
+// (Case → table and adjacencies), run.go (one worker over pcap ports until every input
+// has ended), counters.go (what changed).
 package replay

@@ -86,6 +86,7 @@ func (c *Case) Complete() error {
 	c.completeBindings(bad)
 	c.completeUnderlay(bad)
 	c.completeTunnel(bad)
+	c.compileRules(bad)
 	return errors.Join(errs...)
 }
 

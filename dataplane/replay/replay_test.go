@@ -67,10 +67,12 @@ func TestDefaultsAreFilledIn(t *testing.T) {
 }
 
 func TestWhatIsWrittenIsReadAgain(t *testing.T) {
-	c := parse(t, full)
-	text, err := yaml.Marshal(c)
-	require.NoError(t, err)
-	assert.Equal(t, c, parse(t, string(text)))
+	for _, text := range []string{full, small, ruled} {
+		c := parse(t, text)
+		written, err := yaml.Marshal(c)
+		require.NoError(t, err)
+		assert.Equal(t, c, parse(t, string(written)))
+	}
 }
 
 func TestMistakesAreNamed(t *testing.T) {
@@ -194,6 +196,7 @@ func TestCountersFile(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add(full)
 	f.Add(small)
+	f.Add(ruled)
 	f.Add("title: x\nports: [{name: a, mac: 02:00:00:00:00:01, mtu: -1}]\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		c, err := Parse(strings.NewReader(text))

@@ -78,7 +78,11 @@ func (c *Case) forward(reader *fib.Reader) (_ Result, err error) {
 	for _, e := range ends {
 		ports = append(ports, e)
 	}
-	w, err := dataplane.NewWorker(dataplane.WorkerConfig{Name: "replay", Ports: ports, Reader: reader, CPU: -1})
+	rules, err := c.CompileRules()
+	if err != nil {
+		return Result{}, err
+	}
+	w, err := dataplane.NewWorker(dataplane.WorkerConfig{Name: "replay", Ports: ports, Reader: reader, CPU: -1, Rules: rules})
 	if err != nil {
 		return Result{}, err
 	}

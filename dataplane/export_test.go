@@ -1,0 +1,20 @@
+package dataplane
+
+import "net/netip"
+
+// Round makes one round over the worker's ports, without Run.
+func (w *Worker) Round() { w.round() }
+
+// SetClock has the forwarder take the time from f, in nanoseconds, not 0.
+func (fw *Forwarder) SetClock(f func() int64) { fw.limits.clock = f }
+
+// Events is what the forwarder has counted.
+func (fw *Forwarder) Events() EventCounters { return fw.events }
+
+// SourceBucket is which of the buckets of sources is that of an address.
+func SourceBucket(a netip.Addr) uint64 {
+	if a.Is4() {
+		return sourceHash(sourceKey4(number4(a))) & sourceMask
+	}
+	return sourceHash(sourceKey6(number6(a))) & sourceMask
+}
