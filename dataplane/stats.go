@@ -15,7 +15,9 @@ type Count struct{ Packets, Bytes uint64 }
 // sent when the port took it: what the device then refuses, the port counts for itself.
 type PortCounters struct{ RxPackets, RxBytes, TxPackets, TxBytes uint64 }
 
-// DropCounters counts dropped frames by Reason; bytes are those received.
+// DropCounters counts dropped frames by Reason; bytes are those received. Of a fragment
+// they are what it carries of the frame that was cut, the first one's with the headers:
+// if all are dropped, it is what was received.
 type DropCounters [NumReasons]Count
 
 // PortStats is a worker's port as of a snapshot.
