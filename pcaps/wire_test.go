@@ -104,7 +104,7 @@ func (r *rig) run(t *testing.T, c testCase) {
 		capture.Reset()
 	}
 
-	worker, err := dataplane.NewWorker(dataplane.WorkerConfig{Name: c.name, Ports: r.ports, Reader: reader, CPU: -1})
+	worker, err := dataplane.NewWorker(dataplane.WorkerConfig{Name: c.name, Ports: r.ports, Reader: reader, CPU: -1, Identification: replay.Identification})
 	require.NoError(t, err)
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -213,6 +213,9 @@ func countersOf(s *dataplane.WorkerStats) replay.Counters {
 	for r, n := range s.Drops {
 		prefix := "drop." + dataplane.Reason(r).String() + "."
 		all[prefix+"packets"], all[prefix+"bytes"] = n.Packets, n.Bytes
+	}
+	for e, n := range s.Events {
+		all["event."+dataplane.Event(e).String()] = n
 	}
 	maps.DeleteFunc(all, func(_ string, n uint64) bool { return n == 0 })
 	return all

@@ -16,8 +16,10 @@ const CountersFile = "counters.json"
 //
 //	port.<name>.rx_packets   port.<name>.rx_bytes   port.<name>.tx_packets   port.<name>.tx_bytes
 //	drop.<reason>.packets    drop.<reason>.bytes    reasons as dataplane.Reason names them
+//	event.<event>                                   events as dataplane.Event names them
 //
-// so that the sum of all rx_packets is the sum of all tx_packets and drop packets.
+// so that the sum of all rx_packets, and of the events that stand for frames that were
+// made, is the sum of all tx_packets and drop packets.
 type Counters map[string]uint64
 
 // countersOf reads a worker's counters. Gauges have no place here: a golden file must
@@ -40,6 +42,9 @@ func countersOf(s *dataplane.WorkerStats) Counters {
 		prefix := "drop." + dataplane.Reason(r).String() + "."
 		set(prefix+"packets", n.Packets)
 		set(prefix+"bytes", n.Bytes)
+	}
+	for e, n := range s.Events {
+		set("event."+dataplane.Event(e).String(), n)
 	}
 	return c
 }

@@ -11,6 +11,7 @@ type Case struct {
 	at      string // port at which frames arrive
 	in, out map[string][][]byte
 	drops   map[string]count
+	events  map[string]int
 }
 
 // count is frames and their bytes.
@@ -31,7 +32,7 @@ type topic struct {
 func (s story) run(heading string) *Case {
 	c := &Case{
 		Name: s.name, Topic: heading, Gateway: Gateway{Title: s.title, RFC: s.rfc, Ports: []Port{sw0}},
-		at: sw0.Name, in: map[string][][]byte{}, out: map[string][][]byte{}, drops: map[string]count{},
+		at: sw0.Name, in: map[string][][]byte{}, out: map[string][][]byte{}, drops: map[string]count{}, events: map[string]int{},
 	}
 	s.tell(c)
 	return c
@@ -107,7 +108,12 @@ func (c *Case) forwardFrame(frame []byte, p packet, tunnels ...Tunnel) Tunnel {
 		panic(fmt.Sprintf("case %s: no way to any of %v", c.Name, tunnels))
 	}
 	c.arrive(frame)
-	want := c.encapsulate(p.hop(), t, w)
+	c.leave(c.encapsulate(p.hop(), t, w), w)
+	return t
+}
+
+// leave has a frame leave by a way, which must take it.
+func (c *Case) leave(want []byte, w Way) {
 	size := len(want) - 14
 	if w.VLAN != 0 {
 		size -= 4
@@ -116,7 +122,6 @@ func (c *Case) forwardFrame(frame []byte, p packet, tunnels ...Tunnel) Tunnel {
 		panic(fmt.Sprintf("case %s: a packet of %d bytes is more than way %v takes", c.Name, size, w))
 	}
 	c.out[w.Port] = append(c.out[w.Port], want)
-	return t
 }
 
 func (c *Case) arrive(frame []byte) {

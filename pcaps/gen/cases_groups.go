@@ -56,7 +56,7 @@ func groupCases() []story {
 			c.bind(eip4, mixed...)
 			for _, p := range flowsOf(to4, 32) {
 				t := c.forward(p, mixed...)
-				big := udpWith(to4, ports{uint16(p.flow.ports >> 16), 443}, pattern(1442-28))
+				big := udpWith(to4, ports{uint16(p.flow.ports >> 16), 443}, pattern(1442-28)).df()
 				if fits[t.VTEP.String()] >= 1442 {
 					c.forward(big, mixed...)
 				} else {

@@ -5,10 +5,11 @@ func mtuCases() []story {
 	ovn4, ovn6 := tunnel4, tunnel6
 	ovn4.OVN, ovn6.OVN = &OVN{Inport: 2, Outport: 1}, &OVN{Inport: 2, Outport: 1}
 
-	// edge sends a packet of that size, which fits, and one a byte longer, which does not.
+	// edge sends a packet of that size, which fits, and one a byte longer, which does not
+	// and must not be cut.
 	edge := func(c *Case, e ends, t Tunnel, fits int) {
-		c.forward(sized(e, fits), t)
-		c.drop(c.frame(sized(e, fits+1)), "packet_too_big")
+		c.forward(sized(e, fits).df(), t)
+		c.drop(c.frame(sized(e, fits+1).df()), "packet_too_big")
 	}
 	// edges is edge for both families through one tunnel.
 	edges := func(t Tunnel, fits int) func(*Case) {
@@ -25,10 +26,12 @@ func mtuCases() []story {
 		{"mtu-over-ipv4-ovn", "1442 bytes with OVN's option", "RFC 1191 section 4, RFC 4443 section 3.2", edges(ovn4, 1500-58)},
 		{"mtu-over-ipv6", "1430 bytes over IPv6", "RFC 1191 section 4, RFC 4443 section 3.2", edges(tunnel6, 1500-70)},
 		{"mtu-over-ipv6-ovn", "1422 bytes over IPv6 with OVN's option", "RFC 1191 section 4, RFC 4443 section 3.2", edges(ovn6, 1500-78)},
-		{"mtu-df", "DF or not, a packet that is too big is not forwarded", "RFC 1812 section 5.2.7.1", func(c *Case) {
+		{"mtu-df", "a packet that is too big is not forwarded with DF, and cut without", "RFC 791 section 3.2, RFC 1191 section 4", func(c *Case) {
 			c.bind(eip4, tunnel4)
 			c.forward(sized(to4, 1450).df(), tunnel4)
 			c.drop(c.frame(sized(to4, 1451).df()), "packet_too_big")
+			c.forward(sized(to4, 1450), tunnel4)
+			c.cut(sized(to4, 1451), tunnel4, nil, 1424)
 		}},
 		{"mtu-vlan", "a VLAN tag is not part of the packet, neither in nor out", "802.1Q section 9", func(c *Case) {
 			tagged := sw0
@@ -37,7 +40,7 @@ func mtuCases() []story {
 			c.bind(eip4, tunnel4)
 			in := tag{tpid: typeCTag, vid: 7}
 			c.forwardFrame(in.in(c.frame(sized(to4, 1450))), sized(to4, 1450), tunnel4)
-			c.drop(in.in(c.frame(sized(to4, 1451))), "packet_too_big")
+			c.drop(in.in(c.frame(sized(to4, 1451).df())), "packet_too_big")
 		}},
 		{"mtu-padding", "padding does not make a packet too big", "RFC 1812 section 5.2.2", func(c *Case) {
 			c.bind(eip4, tunnel4)
@@ -60,14 +63,15 @@ func mtuCases() []story {
 			c.resolve(tunnel4, w)
 			edge(c, to4, tunnel4, 1450)
 		}},
-		{"mtu-1280", "an IPv6 packet of 1280 bytes does not fit through a link of 1280", "RFC 8200 section 5", func(c *Case) {
+		{"mtu-1280", "1281 bytes of IPv6 and 1211 of IPv4 with DF do not go through a link of 1280", "RFC 8200 section 5", func(c *Case) {
 			small := sw0
 			small.MTU = 1280
 			c.ports(small)
 			c.bind(eip6, tunnel6)
 			c.bind(eip4, tunnel6)
 			edge(c, to4, tunnel6, 1280-70)
-			edge(c, to6, tunnel6, 1280-70)
+			c.forward(sized(to6, 1280-70), tunnel6)
+			c.drop(c.frame(sized(to6, 1281)), "packet_too_big")
 		}},
 		{"mtu-two-ports", "a larger port in, a smaller one out: what leaves counts", "RFC 1191 section 4", func(c *Case) {
 			in, out := sw0, vr0
@@ -76,7 +80,7 @@ func mtuCases() []story {
 			c.bindUnresolved(eip4, tunnel4)
 			c.resolve(tunnel4, c.wayOut(out))
 			edge(c, to4, tunnel4, 1450)
-			c.drop(c.frame(sized(to4, 1600)), "packet_too_big")
+			c.drop(c.frame(sized(to4, 1600).df()), "packet_too_big")
 		}},
 		{"mtu-underlay-1600", "with 100 bytes to spare in the underlay, 1500 go through", "RFC 8926 section 4.4.1", func(c *Case) {
 			in, out := sw0, vr0

@@ -19,6 +19,7 @@ func topics() []topic {
 		{"TTL and hop limit", ttlCases()},
 		{"Bindings", bindingCases()},
 		{"MTU", mtuCases()},
+		{"Packets that are cut", cutCases()},
 		{"Flows: what is hashed", flowCases()},
 		{"Fragments", fragmentCases()},
 		{"Groups and equal-cost ways", groupCases()},

@@ -45,7 +45,7 @@ func (c *Case) yaml() ([]byte, error) {
 }
 
 // counters are those that change: frames and bytes per port and direction, and per
-// Reason. What stays zero is absent.
+// Reason, and events. What stays zero is absent.
 func (c *Case) counters() map[string]int {
 	all := map[string]int{}
 	set := func(prefix, unit string, frames [][]byte) {
@@ -63,6 +63,11 @@ func (c *Case) counters() map[string]int {
 	for reason, d := range c.drops {
 		all["drop."+reason+".packets"] = d.packets
 		all["drop."+reason+".bytes"] = d.bytes
+	}
+	for event, n := range c.events {
+		if n != 0 {
+			all["event."+event] = n
+		}
 	}
 	return all
 }
