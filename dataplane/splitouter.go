@@ -10,7 +10,7 @@ import (
 // A later fragment shows no ports, so the underlay may send it another way than the
 // first one. Over IPv4 it may also be put together with pieces of another packet, as the
 // identification comes again after 65536: that is why the UDP checksum, which tunnel
-// packets over IPv4 go without, is written here (RFC 6864 section 4.2). Over IPv6 the
+// packets over IPv4 go without, is written here (RFC 6864 section 4). Over IPv6 the
 // packet has one already, unless its tunnel goes without (RFC 6935).
 func (s *Fragments) beginOuter(h []byte) {
 	s.id = s.fw.identification()

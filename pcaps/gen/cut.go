@@ -31,7 +31,7 @@ func (c *Case) cut(p packet, t Tunnel, later []byte, ends ...int) {
 
 // cutOuter has p arrive, and leave in one tunnel packet whose payload is cut at the given
 // places (RFC 791 section 3.2, RFC 8200 section 4.5). Over IPv4 it has a UDP checksum, as
-// packets that are cut should have one (RFC 6864 section 4.2), and no DF.
+// packets that are cut should have one (RFC 6864 section 4), and no DF.
 func (c *Case) cutOuter(p packet, t Tunnel, at ...int) {
 	_, w, _ := c.choose(p.flow.hash(), []Tunnel{t})
 	c.arrive(c.frame(p))
