@@ -14,25 +14,33 @@
 // is their meaning. Frames go in bursts, because one burst's cache misses overlap.
 //
 // A frame borrows its port's buffer, from Rx until Release. It is never copied on the
-// way: the tunnel header goes into the room in front of it.
+// way: the tunnel header goes into the room in front of it. The exception is a packet
+// that is larger than its way takes and may be cut: it becomes one tunnel packet in
+// place as any other, but with the Verdict Split, and Fragments copies it in pieces to
+// scratch frames of the worker, which sends them in its place. Either the inner packet
+// is cut and every piece gets a copy of the tunnel header, or the outer packet is.
 //
 // Every frame ends in exactly one counter: a port took it, or it was dropped for one
 // Reason. A dropped frame may become the ICMP error that tells its sender; that is a
-// frame more, which counts as made. The packet path returns Verdict and Reason, never an
-// error; it does not log, allocate or block, and reads the clock at most once per burst,
-// when an answer has a limit.
+// frame more, which counts as made, and so does every fragment beside a packet's first
+// one: received and made is sent and dropped. The packet path returns Verdict and Reason,
+// never an error; it does not log, allocate or block, and reads the clock at most once per
+// burst, when an answer has a limit.
 //
 // Files, in the order of a packet's way:
 //
 //	port.go          Port, and what else a port may be able to do
 //	frame.go         Frame, Burst
 //	worker.go        Worker: one queue of every port, one goroutine
+//	scratch.go       frames of the worker's own, for fragments
 //	forward.go       Forwarder: Process, and the second half of it
 //	classify.go      the first half: Ethernet, IPv4, IPv6
 //	inspect.go       IPv4 options, tiny fragments; martian.go: addresses that cannot be
 //	flow.go          FlowHash4, FlowHash6
 //	prefetch_*       a burst's cache lines, fetched at once
 //	clamp.go         the MSS of TCP SYNs
+//	split.go         packets that are too large: who is cut; Fragments, inner ones
+//	splitouter.go    fragments of the outer packet
 //	rules.go         Rules: what may change while workers run; sets.go: sets of addresses and VLANs
 //	respond.go       which Reason calls for which ICMP error, and what stands against it
 //	forbidden.go     the packets about which no error may be sent

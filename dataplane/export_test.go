@@ -18,3 +18,6 @@ func SourceBucket(a netip.Addr) uint64 {
 	}
 	return sourceHash(sourceKey6(number6(a))) & sourceMask
 }
+
+// MTU is what a dropped frame's sender is told.
+func (f *Frame) MTU() int { return int(f.mtu) }

@@ -21,6 +21,10 @@ type ForwarderConfig struct {
 	Reader *fib.Reader // the worker's own
 	Ports  []PortInfo  // the ports that frames come from and leave by
 	Rules  *Rules      // nil: those of the zero RulesConfig
+
+	// Identification is that of the first outer packet that is fragmented, the next ones
+	// count on; 0: any. Whoever compares bytes wants it fixed.
+	Identification uint32
 }
 
 // Forwarder decides what happens to frames and puts tunnel headers on them. It has
@@ -35,6 +39,8 @@ type Forwarder struct {
 	r      *rules            // those of the burst
 	stuck  int               // how many of its frames have a sound packet and no way
 	events [NumEvents]uint64 // since the start
+	splits uint64            // bit per frame of the burst: too large, and to be cut
+	ident  uint32            // see identification
 
 	// What one burst is looked up by: the destinations of its IPv4 packets, n4 of
 	// them, the number of the frame that each came from, and what was found.
@@ -55,7 +61,7 @@ type portView struct {
 // NewForwarder makes a forwarder. It panics when two ports share an ID or a port has
 // no MTU: the worker checks its ports before.
 func NewForwarder(c ForwarderConfig) *Forwarder {
-	fw := &Forwarder{reader: c.Reader, rules: c.Rules, limits: newLimiter()}
+	fw := &Forwarder{reader: c.Reader, rules: c.Rules, limits: newLimiter(), ident: firstIdentification(c.Identification)}
 	for _, p := range c.Ports {
 		for len(fw.ports) <= int(p.ID) {
 			fw.ports = append(fw.ports, portView{})
@@ -79,6 +85,11 @@ func (fw *Forwarder) port(id fib.PortID) portView {
 // Process decides about every frame of a burst. Afterwards each has a Verdict: those
 // with Forward are encapsulated and have Out, those with Drop have a Reason, and those
 // with Reply have both: they were dropped, and are the answer to that now.
+//
+// Those with Split are encapsulated and have Out, too, but are larger than their way
+// takes. They must not be sent as they are: Fragments makes of each the frames that are
+// sent in its place. Their Reason is ReasonPacketTooBig, for callers that do not cut
+// frames but drop them.
 //
 // It makes four passes, so that the cache misses of many frames overlap: parse all,
 // look all destinations up, find and check all entries, write all headers. Nothing of
@@ -108,9 +119,13 @@ func (fw *Forwarder) Process(b *Burst) {
 // are off-heap memory that may be unmapped later, so no pointer to them stays.
 func (fw *Forwarder) rewrite(b *Burst) {
 	var entries [BurstSize]*fib.Entry
+	fw.splits = 0
 	fw.decide(b, &entries, found{frames: fw.idx4[:fw.n4], values: fw.val4[:fw.n4], expired: ReasonTTLExpired})
 	fw.decide(b, &entries, found{frames: fw.idx6[:fw.n6], values: fw.val6[:fw.n6], expired: ReasonHopLimitExpired})
 	fw.encapsulate(b, &entries)
+	if fw.splits != 0 {
+		fw.mark(b, &entries)
+	}
 }
 
 // tciAt is where the outermost tag of a frame has its PCP.
@@ -148,8 +163,7 @@ func (fw *Forwarder) decide(b *Burst, entries *[BurstSize]*fib.Entry, in found) 
 			continue
 		}
 		start := f.off + uint32(f.l3)
-		if room := min(int(e.MTU), out.mtu-e.Header.Overhead()); int(f.end-start) > room {
-			f.Reason, f.mtu = ReasonPacketTooBig, uint16(max(room, 0))
+		if room := min(int(e.MTU), out.mtu-e.Header.Overhead()); int(f.end-start) > room && !fw.oversize(f, i, e, room) {
 			continue
 		}
 		if int(start) < e.Header.Len() {

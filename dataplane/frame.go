@@ -30,12 +30,12 @@ type Frame struct {
 	// that sends it, set by the forwarder.
 	In, Out fib.PortID
 
-	mtu uint16 // for ReasonPacketTooBig: the largest IP packet that would have passed
+	mtu uint16 // for ReasonPacketTooBig: the largest IP packet that would have passed; for Split: to what it is cut
 
 	Verdict Verdict
 	Reason  Reason
 
-	l3    uint8 // bytes from off to the IP header, while l3 is valid
+	l3    uint8 // bytes from off to the IP header, while l3 is valid; for Split: to the one that is cut
 	flags frameFlags
 
 	// Taken is set by Port.Tx when the port keeps the buffer: Release must not

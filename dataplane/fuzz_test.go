@@ -13,15 +13,17 @@ import (
 // FuzzProcess puts arbitrary frames, each twice in a burst among sound ones, through
 // the whole forwarder. Whatever they are:
 //
-//   - every frame is forwarded or dropped, and a drop has a Reason;
+//   - every frame is forwarded, cut or dropped, and a drop has a Reason;
 //   - what is forwarded is a sound tunnel packet, no larger than the port sends,
 //     that holds the inner packet as it was but for TTL and checksum;
+//   - what is cut adds up to the inner packet in the same way, and no piece is too large;
 //   - what is dropped is as it was received;
 //   - equal frames fare equally, and the sound ones as if they were alone.
 func FuzzProcess(f *testing.F) {
 	for _, seed := range [][]byte{
 		{}, udp7, udp8, tcp6to7, tcp6to8, sized4(7, 1450), sized4(7, 1451), sized6(8, 1422), sized4(11, 1350),
 		tags(udp7, 0x8100_0064), tags(tcp6to8, 0x88a8_0064, 0x8100_0007), tags(udp7, 0x8100_0001, 0x8100_0001, 0x8100_0001),
+		patch4(sized4(7, 1451), 20, 0, 0), patch4(sized4(11, 1900), 20, 0x20, 9), patch4(sized4(8, 1700), 20, 0, 0),
 		patch4(udp7, 20, 0x20, 0), patch4(udp7, 33, 13), ext6(frag, make([]byte, 8)),
 		ext6(hopopts, make([]byte, 8), routing, make([]byte, 8), dstopts, make([]byte, 8)),
 		append(append([]byte{}, udp7...), 1, 2, 3), udp7[:14], tcp6to7[:50],
@@ -54,6 +56,8 @@ func FuzzProcess(f *testing.F) {
 			t.Fatalf("dropped for %v, and changed", got[1].Reason)
 		case got[1].Verdict == dataplane.Forward:
 			checkTunnel(t, frame, out[1])
+		case got[1].Verdict == dataplane.Split:
+			checkFragments(t, r.fw, frame, got[1])
 		}
 		if want := 2 + 2*btoi(got[1].Verdict == dataplane.Forward); len(out) != want {
 			t.Fatalf("%d frames sent, want %d", len(out), want)
@@ -86,6 +90,33 @@ func fixChecksum(b []byte) {
 	binary.BigEndian.PutUint16(b[24:], encap.Checksum(b[14:14+header], 0))
 }
 
+// checkFragments cuts a frame and checks what comes of it.
+func checkFragments(t *testing.T, fw *dataplane.Forwarder, frame []byte, f *dataplane.Frame) {
+	var to dataplane.Frame
+	to.Attach(make([]byte, 1500+encap.MaxLen), 0, 0)
+	var out [][]byte
+	for s := fw.Fragments(f); s.Next(&to); {
+		out = append(out, bytes.Clone(to.Bytes()))
+	}
+	whole := unite(t, 1500, out)
+	was := frame[l3(frame):][:len(whole)]
+	if len(out) < 2 || len(whole) <= 1350-78 || was[8] < 2 {
+		t.Fatalf("%d fragments of %d bytes", len(out), len(whole))
+	}
+	if was = patch4(append(make([]byte, 14), was...), 22, was[8]-1)[14:]; !bytes.Equal(whole, was) {
+		t.Fatalf("%x was %x", whole, was)
+	}
+}
+
+// l3 is where a frame's IP packet begins.
+func l3(frame []byte) int {
+	at := 12
+	for frame[at] == 0x81 && frame[at+1] == 0 || frame[at] == 0x88 && frame[at+1] == 0xa8 {
+		at += 4
+	}
+	return at + 2
+}
+
 // checkTunnel checks what was sent for a frame.
 func checkTunnel(t *testing.T, frame, out []byte) {
 	p, err := encap.Parse(out)
@@ -98,11 +129,7 @@ func checkTunnel(t *testing.T, frame, out []byte) {
 	if p.IPChecksum == encap.ChecksumBad || p.UDPChecksum == encap.ChecksumBad || p.VNI != 5001 {
 		t.Fatalf("sent %+v", p)
 	}
-	at := 12
-	for frame[at] == 0x81 && frame[at+1] == 0 || frame[at] == 0x88 && frame[at+1] == 0xa8 {
-		at += 4
-	}
-	was := frame[at+2:][:len(p.Packet)]
+	was := frame[l3(frame):][:len(p.Packet)]
 	switch p.InnerType {
 	case 0x0800:
 		if was[8] < 2 || p.Packet[8] != was[8]-1 || !bytes.Equal(p.Packet[:8], was[:8]) ||

@@ -16,7 +16,8 @@ type Count struct{ Packets, Bytes uint64 }
 type PortCounters struct{ RxPackets, RxBytes, TxPackets, TxBytes uint64 }
 
 // DropCounters counts dropped frames by Reason; bytes are those received, or those of
-// an answer that no port took.
+// an answer that no port took. Of a fragment they are what it carries of the frame that
+// was cut, the first one's with the headers: if all are dropped, it is what was received.
 type DropCounters [NumReasons]Count
 
 // PortStats is a worker's port as of a snapshot.

@@ -9,6 +9,7 @@ const (
 	Drop    Verdict = iota // released; Reason says why
 	Forward                // sent out of Frame.Out
 	Reply                  // dropped, and turned into the answer, sent out of the port it came from
+	Split                  // too large for its way: sent out of Frame.Out in fragments, see Forwarder.Fragments
 )
 
 // String is the verdict in a word.
@@ -20,6 +21,8 @@ func (v Verdict) String() string {
 		return "forward"
 	case Reply:
 		return "reply"
+	case Split:
+		return "split"
 	}
 	return "unknown verdict"
 }

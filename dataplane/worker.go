@@ -20,6 +20,8 @@ type WorkerConfig struct {
 	CPU    int         // to pin to; -1: none. Mind the zero value
 	Idle   IdleMode
 	Rules  *Rules // shared by all workers; nil: those of the zero RulesConfig
+
+	Identification uint32 // see ForwarderConfig
 }
 
 // Worker moves frames from ports to ports, on one goroutine: Run. Snapshot and
@@ -33,6 +35,8 @@ type Worker struct {
 	byID  []*workerPort // by PortID
 	tally tally
 
+	scratch *scratch // for fragments
+
 	beat   atomic.Int64 // when Run was last seen polling, Unix ns
 	ran    atomic.Bool
 	shared counters
@@ -43,7 +47,7 @@ type workerPort struct {
 	Port
 	id    fib.PortID
 	burst *Burst
-	out   [BurstSize]*Frame // frames of one burst that leave by this port
+	out   [BurstSize]*Frame // frames of one burst that are to leave by this port
 	n     int               // how many
 	ended bool              // Rx has said io.EOF
 	rxErr error             // what Rx said last
@@ -74,6 +78,7 @@ func NewWorker(c WorkerConfig) (*Worker, error) {
 	w.shared.ports = make([]portCells, len(c.Ports))
 	bursts := newBursts(len(c.Ports))
 	var infos []PortInfo
+	mtu := 0
 	for i, port := range c.Ports {
 		info := port.Info()
 		for len(w.byID) <= int(info.ID) {
@@ -88,8 +93,10 @@ func NewWorker(c WorkerConfig) (*Worker, error) {
 		p := &workerPort{Port: port, id: info.ID, info: info, burst: &bursts[i], count: &w.tally.ports[i]}
 		w.ports, w.byID[info.ID] = append(w.ports, p), p
 		infos = append(infos, info)
+		mtu = max(mtu, info.MTU)
 	}
-	w.fw = NewForwarder(ForwarderConfig{Reader: c.Reader, Ports: infos, Rules: c.Rules})
+	w.scratch = newScratch(mtu)
+	w.fw = NewForwarder(ForwarderConfig{Reader: c.Reader, Ports: infos, Rules: c.Rules, Identification: c.Identification})
 	return w, nil
 }
 
@@ -217,21 +224,37 @@ func (w *Worker) forward(p *workerPort) {
 	for i := range b.F[:b.N] {
 		f := &b.F[i]
 		p.count.RxBytes += uint64(f.received)
-		if f.Verdict != Forward {
+		if f.Verdict == Drop || f.Verdict == Reply {
 			w.tally.drop(f.Reason, f.Received())
-			if f.Verdict == Drop {
-				continue
-			}
 		}
-		q := w.byID[f.Out]
-		q.out[q.n&burstMask] = f
-		q.n++
+		switch f.Verdict {
+		case Split:
+			w.split(f)
+		case Forward, Reply:
+			w.queue(w.byID[f.Out], f)
+		}
 	}
+	w.sendAll()
+}
+
+// queue lists a frame to be sent by a port. Only with fragments in it is a burst more
+// than the list holds.
+func (w *Worker) queue(q *workerPort, f *Frame) {
+	if q.n == len(q.out) {
+		w.send(q)
+	}
+	q.out[q.n&burstMask] = f
+	q.n++
+}
+
+// sendAll gives every port its frames. No scratch frame is in use afterwards.
+func (w *Worker) sendAll() {
 	for _, q := range w.ports {
 		if q.n > 0 {
 			w.send(q)
 		}
 	}
+	w.scratch.used = 0
 }
 
 // send gives a port its frames. Those that it does not take are dropped: waiting for

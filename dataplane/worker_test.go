@@ -101,7 +101,8 @@ func until(t *testing.T, what string, f func() bool) {
 	require.Eventually(t, f, 5*time.Second, 200*time.Microsecond, what)
 }
 
-// closed checks that nothing is lost: every frame is sent or dropped.
+// closed checks that nothing is lost: every frame that came in or was made is sent or
+// dropped.
 func closed(t *testing.T, s dataplane.WorkerStats) {
 	t.Helper()
 	require.Equal(t, s.Received()+s.Made(), s.Sent()+s.Dropped(), "received + made = sent + dropped")

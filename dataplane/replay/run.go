@@ -12,6 +12,10 @@ import (
 	"github.com/eipgw/eipgw/encap"
 )
 
+// Identification is that of the first tunnel packet that is fragmented, so that a replay
+// gives the same bytes every time; the next ones count on.
+const Identification = 0x1d01
+
 // Result is what came of a case.
 type Result struct {
 	// Out is what left each port, in order; a port that nothing left is absent, as is
@@ -82,7 +86,9 @@ func (c *Case) forward(reader *fib.Reader) (_ Result, err error) {
 	if err != nil {
 		return Result{}, err
 	}
-	w, err := dataplane.NewWorker(dataplane.WorkerConfig{Name: "replay", Ports: ports, Reader: reader, CPU: -1, Rules: rules})
+	w, err := dataplane.NewWorker(dataplane.WorkerConfig{
+		Name: "replay", Ports: ports, Reader: reader, CPU: -1, Rules: rules, Identification: Identification,
+	})
 	if err != nil {
 		return Result{}, err
 	}

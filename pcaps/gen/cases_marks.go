@@ -35,7 +35,7 @@ func markCases() []story {
 			all(c)
 		}},
 		{"dscp-map", "by a table; what is not in it is copied", marks, func(c *Case) {
-			c.rules().DSCP = &DSCP{Map: map[string]uint8{"46": 34, "0": 8, "63": 0}}
+			c.rules().DSCP = &DSCP{Map: []DSCPPair{{46, 34}, {0, 8}, {63, 0}}}
 			all(c)
 		}},
 		{"pcp", "the priority of the outer tag is the class of the outer DSCP", "802.1Q section 6.9, RFC 2474 section 4.2.2", func(c *Case) {
@@ -46,7 +46,7 @@ func markCases() []story {
 		{"pcp-by-map", "of the outer one, after the table", "802.1Q section 6.9, RFC 2983 section 3", func(c *Case) {
 			tagged(c)
 			c.rules().PCP = true
-			c.rules().DSCP = &DSCP{Map: map[string]uint8{"46": 24, "0": 48}}
+			c.rules().DSCP = &DSCP{Map: []DSCPPair{{46, 24}, {0, 48}}}
 			all(c)
 		}},
 		{"pcp-not", "by default the priority is 0", "802.1Q section 6.9", func(c *Case) {
@@ -60,7 +60,7 @@ func markCases() []story {
 		{"dscp-fragments", "all fragments of a packet have its mark", "RFC 2983 section 3, RFC 791 section 3.2", func(c *Case) {
 			tagged(c)
 			c.rules().PCP = true
-			c.rules().DSCP = &DSCP{Map: map[string]uint8{"46": 34}}
+			c.rules().DSCP = &DSCP{Map: []DSCPPair{{46, 34}}}
 			c.bind(eip4, tunnel4)
 			c.fragmentInner(sized(to4, 1500).tos(0xb9), tunnel4)
 		}},

@@ -69,8 +69,8 @@ func mtuCases() []story {
 			c.bind(eip4, tunnel6)
 			edge(c, to4, tunnel6, 1280-70)
 			c.forward(sized(to6, 1280-70), tunnel6)
-			c.fragmentOuter(sized(to6, 1280-70+1), 0x1d01, tunnel6)
-			c.fragmentOuter(sized(to6, 1280), 0x1d02, tunnel6)
+			c.fragmentOuter(sized(to6, 1280-70+1), tunnel6)
+			c.fragmentOuter(sized(to6, 1280), tunnel6)
 		}},
 		{"mtu-two-ports", "a larger port in, a smaller one out: what leaves counts", "RFC 1191 section 4", func(c *Case) {
 			in, out := sw0, vr0

@@ -79,12 +79,16 @@ func (c *Case) fragmentFrame(frame []byte, p packet, tunnels ...Tunnel) {
 	c.events["fragment"] += len(pieces) - 1
 }
 
+// firstIdentification is that of the first tunnel packet that is cut in a replay.
+const firstIdentification = 0x1d01
+
 // fragmentOuter has p arrive, which leaves in a tunnel packet that is too big for its way
-// and so goes in fragments. id is their identification.
-func (c *Case) fragmentOuter(p packet, id uint32, tunnels ...Tunnel) {
+// and so goes in fragments. Their identification counts the packets that are cut.
+func (c *Case) fragmentOuter(p packet, tunnels ...Tunnel) {
 	c.arrive(c.frame(p))
 	t, w, _ := c.choose(p.flow.hash(), tunnels)
 	_, out := c.port(w.Port)
+	id := uint32(firstIdentification + c.events["fragmented_outer"])
 	pieces := cutFrame(c.encapsulate(p.hop(), t, w), min(w.MTU, out.mtu()), id)
 	if len(pieces) < 2 {
 		panic(fmt.Sprintf("case %s: %d bytes need no fragments", c.Name, len(p.bytes())))

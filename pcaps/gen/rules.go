@@ -3,7 +3,6 @@ package main
 import (
 	"net/netip"
 	"slices"
-	"strconv"
 )
 
 // Rules is what a case's gateway does beyond its table, as package dataplane/replay reads
@@ -25,8 +24,14 @@ type Rules struct {
 
 // DSCP is what the outer DSCP is: always the same, or by a table; else it is copied.
 type DSCP struct {
-	Fixed *uint8           `yaml:"fixed,omitempty"`
-	Map   map[string]uint8 `yaml:"map,omitempty"` // by number
+	Fixed *uint8     `yaml:"fixed,omitempty"`
+	Map   []DSCPPair `yaml:"map,omitempty"`
+}
+
+// DSCPPair is the outer DSCP for an inner one.
+type DSCPPair struct {
+	From uint8 `yaml:"from"`
+	To   uint8 `yaml:"to"`
 }
 
 // Limits are how many answers there are in a second, and at once: of all, and of those to
@@ -77,8 +82,11 @@ func (c *Case) outerTOS(inner uint8) uint8 {
 	d, dscp := c.Rules.DSCP, inner>>2
 	if d.Fixed != nil {
 		dscp = *d.Fixed
-	} else if to, ok := d.Map[strconv.Itoa(int(dscp))]; ok {
-		dscp = to
+	}
+	for _, p := range d.Map {
+		if p.From == inner>>2 {
+			dscp = p.To
+		}
 	}
 	return dscp<<2 | inner&3
 }
