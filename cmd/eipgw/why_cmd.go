@@ -160,8 +160,8 @@ func whyTunnel(p *page, t *admin.WhyWay, chosen int) {
 		if i == chosen {
 			mark = "* "
 		}
-		if w.VLAN != 0 {
-			vlan = fmt.Sprintf(" VLAN %d", w.VLAN)
+		if w.VLAN != "" {
+			vlan = " VLAN " + w.VLAN
 		}
 		p.more("%sout of %s%s to next hop %s, from %s %s; inner packets up to %d bytes", mark, w.Port, vlan, w.DstMAC, w.Local, w.SrcMAC, w.Inner)
 	}

@@ -114,6 +114,15 @@ func (ns *NS) Bridge(name string, ports ...string) error {
 
 // VLAN makes a VLAN sub-interface, up. Not every kernel has them: see LinkKind("vlan").
 func (ns *NS) VLAN(parent, name string, id uint16) error {
+	return ns.vlan(parent, name, id, netlink.VLAN_PROTOCOL_8021Q)
+}
+
+// ServiceVLAN is VLAN with an 802.1ad tag.
+func (ns *NS) ServiceVLAN(parent, name string, id uint16) error {
+	return ns.vlan(parent, name, id, netlink.VLAN_PROTOCOL_8021AD)
+}
+
+func (ns *NS) vlan(parent, name string, id uint16, protocol netlink.VlanProtocol) error {
 	link, err := ns.Link(parent)
 	if err != nil {
 		return err
@@ -121,7 +130,7 @@ func (ns *NS) VLAN(parent, name string, id uint16) error {
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name = name
 	attrs.ParentIndex = link.Attrs().Index
-	if err := ns.handle.LinkAdd(&netlink.Vlan{LinkAttrs: attrs, VlanId: int(id)}); err != nil {
+	if err := ns.handle.LinkAdd(&netlink.Vlan{LinkAttrs: attrs, VlanId: int(id), VlanProtocol: protocol}); err != nil {
 		return fmt.Errorf("lab: VLAN %d on %s:%s: %w", id, ns.label, parent, err)
 	}
 	return ns.Up(name)

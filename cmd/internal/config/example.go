@@ -73,7 +73,8 @@ ports:
     mode: auto       # default: native XDP where the driver can, else generic
     zero-copy: auto  # default; or require, or off
     queues: 1        # default; the same for every port: one worker per queue
-    vlan: 0          # default: untagged; of what is sent. Received is any VLAN
+    vlan: 0          # default: untagged; of what is sent; 100.200 is 802.1Q 200 inside
+                     # 802.1ad 100, 100.0 is 802.1ad alone. Received is any VLAN
     frames: 4096     # default: buffers per queue, a power of two
     busy-poll: 0     # default: by interrupts; else packets per call of the driver
 

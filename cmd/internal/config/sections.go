@@ -14,7 +14,6 @@ import (
 
 var (
 	asn     = number[uint32](1, 1<<32-1, "an AS number")
-	vlan    = number[uint16](0, 4094, "a VLAN, or 0 for untagged")
 	udpPort = number[uint16](1, 1<<16-1, "a UDP port")
 	tcpPort = number[uint16](1, 1<<16-1, "a TCP port")
 	inport  = number[uint16](0, 1<<15-1, "the tunnel key of a logical port")

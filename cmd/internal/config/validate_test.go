@@ -56,7 +56,7 @@ func TestMistakes(t *testing.T) {
 			"announce: {settle: 2, next-hop: self, when-empty: yes}\nadmin: {socket: eipgw.sock}\nmetrics: {listen: localhost:9179}\nlog: {level: verbose}\n", []string{
 			`line 2: ports[0].mode: "nativ": expected auto, native or generic (did you mean native?)`,
 			`line 2: ports[0].frames: "5000": expected a power of two, 256 to 65536`,
-			`line 2: ports[0].vlan: "4095": expected a VLAN, or 0 for untagged, 0 to 4094`,
+			`line 2: ports[0].vlan: "4095": expected a VLAN, 0 for untagged, or two of them, such as 100.200 for 802.1Q 200 inside 802.1ad 100, each at most 4094`,
 			`line 3: announce.settle: "2": expected a time with its unit, such as 9s or 500ms, from 0s to 1m0s`,
 			`line 3: announce.next-hop: "self": expected session or service`,
 			`line 3: announce.when-empty: "yes": expected true or false`,

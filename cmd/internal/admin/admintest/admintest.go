@@ -162,7 +162,7 @@ func (g *Gateway) Ports() []admin.Port {
 		},
 		{
 			Name: "eth1", ID: 1, Queue: 1, Worker: "worker 1", State: "afxdp: eth1 queue 1: link is down", Mode: "native", MAC: "02:00:00:00:00:01",
-			MTU: 1600, VLAN: 100,
+			MTU: 1600, VLAN: "100",
 		},
 	}
 }
@@ -220,7 +220,7 @@ var (
 		Local: addr("10.0.1.2"), MTU: 1600, Inner: 1550, Header: "0200000000fe",
 	}
 	second = admin.Way{
-		Port: "eth2", NextHop: addr("10.0.3.1"), SrcMAC: "02:00:00:00:00:02", DstMAC: "02:00:00:00:00:fd", VLAN: 100,
+		Port: "eth2", NextHop: addr("10.0.3.1"), SrcMAC: "02:00:00:00:00:02", DstMAC: "02:00:00:00:00:fd", VLAN: "100",
 		Local: addr("10.0.3.2"), MTU: 1600, Inner: 1550, Header: "0200000000fd",
 	}
 )
