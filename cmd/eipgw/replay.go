@@ -147,7 +147,7 @@ func (f *replayFlags) takeBindings(k *replay.Case) error {
 
 func replayTunnel(t encap.Tunnel) replay.Tunnel {
 	return replay.Tunnel{
-		VTEP: t.VTEP, VNI: t.VNI, UDPPort: t.Port, InnerMAC: replay.MAC(t.InnerDst), InnerSrcMAC: replay.MAC(t.InnerSrc),
+		VTEP: t.VTEP, VNI: t.VNI, Protocol: replay.Protocol(t.Protocol), UDPPort: t.Port, InnerMAC: replay.MAC(t.InnerDst), InnerSrcMAC: replay.MAC(t.InnerSrc),
 		Options: hex.EncodeToString(t.Options.AppendTo(nil)),
 	}
 }

@@ -27,7 +27,7 @@ func joinPrefixes(ps []netip.Prefix) string {
 }
 
 func (c *cli) printBindings(list []admin.Binding) error {
-	t := newTable("EIP", "VTEP", "VNI>", "STATE", "SOURCE", "CARRIER", "AGE>")
+	t := newTable("EIP", "VTEP", "TUNNEL", "VNI>", "STATE", "SOURCE", "CARRIER", "AGE>")
 	for _, b := range list {
 		state := b.State
 		if b.Problem != "" {
@@ -35,13 +35,13 @@ func (c *cli) printBindings(list []admin.Binding) error {
 		}
 		for i, tunnel := range b.Tunnels {
 			if i > 0 {
-				t.row(blank, tunnel.VTEP, tunnel.VNI, blank, blank, blank, blank)
+				t.row(blank, tunnel.VTEP, tunnel.Protocol, tunnel.VNI, blank, blank, blank, blank)
 				continue
 			}
-			t.row(b.Prefix, tunnel.VTEP, tunnel.VNI, state, joinWords(b.Sources), joinWords(b.Carriers), c.age(b.Learned))
+			t.row(b.Prefix, tunnel.VTEP, tunnel.Protocol, tunnel.VNI, state, joinWords(b.Sources), joinWords(b.Carriers), c.age(b.Learned))
 		}
 		if len(b.Tunnels) == 0 {
-			t.row(b.Prefix, "", "", state, joinWords(b.Sources), joinWords(b.Carriers), c.age(b.Learned))
+			t.row(b.Prefix, "", "", "", state, joinWords(b.Sources), joinWords(b.Carriers), c.age(b.Learned))
 		}
 	}
 	return t.print(c.out, "no bindings")

@@ -123,7 +123,7 @@ func bindingState(s *rib.PrefixState, b fib.BindingState) string {
 func tunnelView(t encap.Tunnel) admin.Tunnel {
 	t = t.Canonical()
 	v := admin.Tunnel{
-		VTEP: t.VTEP, VNI: uint32(t.VNI), UDPPort: t.Port,
+		VTEP: t.VTEP, VNI: uint32(t.VNI), Protocol: t.Protocol.String(), UDPPort: t.Port,
 		InnerMAC: t.InnerDst.String(), InnerSrc: t.InnerSrc.String(),
 	}
 	if t.Options.Len() > 0 {

@@ -142,7 +142,7 @@ func (c *cli) whyBinding(p *page, b *admin.WhyEIP) {
 }
 
 func tunnelText(t *admin.Tunnel) string {
-	s := fmt.Sprintf("VTEP %s VNI %d inner MAC %s", t.VTEP, t.VNI, t.InnerMAC)
+	s := fmt.Sprintf("VTEP %s VNI %d by %s inner MAC %s", t.VTEP, t.VNI, t.Protocol, t.InnerMAC)
 	if t.Options != "" {
 		s += " " + t.Options
 	}

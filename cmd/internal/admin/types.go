@@ -106,6 +106,7 @@ type Summary struct {
 type Tunnel struct {
 	VTEP     netip.Addr `json:"vtep"`
 	VNI      uint32     `json:"vni"`
+	Protocol string     `json:"protocol"` // geneve or vxlan
 	UDPPort  uint16     `json:"udp_port"`
 	InnerMAC string     `json:"inner_mac"`
 	InnerSrc string     `json:"inner_src_mac"`

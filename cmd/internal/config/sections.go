@@ -126,6 +126,7 @@ func secret(dst *string) func(value) {
 func readProfile(p *bgpd.Profile, v value) {
 	v.mapping(fields{
 		"vni":       into(&p.VNI, pointerTo(vni)),
+		"protocol":  into(&p.Protocol, word(encap.Geneve, encap.VXLAN)),
 		"inner-mac": into(&p.InnerDst, mac),
 		"udp-port":  into(&p.Port, udpPort),
 		"ovn": func(v value) {

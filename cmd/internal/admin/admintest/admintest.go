@@ -82,9 +82,9 @@ func (g *Gateway) Status() admin.Status {
 }
 
 var tunnels = []admin.Tunnel{
-	{VTEP: addr("10.0.2.11"), VNI: 5001, UDPPort: 6081, InnerMAC: "02:65:69:70:76:72", InnerSrc: "02:65:69:70:67:77"},
-	{VTEP: addr("10.0.2.12"), VNI: 5001, UDPPort: 6081, InnerMAC: "02:00:00:00:0a:01", InnerSrc: "02:65:69:70:67:77", Options: "ovn(inport 2, outport 1)"},
-	{VTEP: addr("fd00:2::13"), VNI: 16777215, UDPPort: 6081, InnerMAC: "02:65:69:70:76:72", InnerSrc: "02:65:69:70:67:77"},
+	{VTEP: addr("10.0.2.11"), VNI: 5001, Protocol: "geneve", UDPPort: 6081, InnerMAC: "02:65:69:70:76:72", InnerSrc: "02:65:69:70:67:77"},
+	{VTEP: addr("10.0.2.12"), VNI: 5001, Protocol: "geneve", UDPPort: 6081, InnerMAC: "02:00:00:00:0a:01", InnerSrc: "02:65:69:70:67:77", Options: "ovn(inport 2, outport 1)"},
+	{VTEP: addr("fd00:2::13"), VNI: 16777215, Protocol: "vxlan", UDPPort: 4789, InnerMAC: "02:65:69:70:76:72", InnerSrc: "02:65:69:70:67:77"},
 }
 
 var bindings = []admin.Binding{
