@@ -108,10 +108,7 @@ func (c *Case) forwardFrame(frame []byte, p packet, tunnels ...Tunnel) Tunnel {
 	}
 	c.arrive(frame)
 	want := c.encapsulate(p.hop(), t, w)
-	size := len(want) - 14
-	if w.VLAN != 0 {
-		size -= 4
-	}
+	size := len(want) - 14 - 4*len(w.VLAN.tags())
 	if _, out := c.port(w.Port); size > min(w.MTU, out.mtu()) {
 		panic(fmt.Sprintf("case %s: a packet of %d bytes is more than way %v takes", c.Name, size, w))
 	}
