@@ -18,7 +18,9 @@ type Port struct {
 
 	// VLAN is the tags of frames whose route leads over the interface itself. A route
 	// over a VLAN sub-interface of the port has the sub-interface's: one 802.1Q or
-	// 802.1ad tag, or both where an 802.1Q sub-interface sits on an 802.1ad one.
+	// 802.1ad tag, or both where an 802.1Q sub-interface sits on an 802.1ad one. With
+	// both, the path MTU is at most the port's MTU less 4, for not every interface takes
+	// frames with two tags beyond its MTU.
 	VLAN encap.VLAN
 }
 

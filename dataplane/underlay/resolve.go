@@ -82,8 +82,9 @@ func (v *view) path(dst netip.Addr, r route, h nexthop) path {
 	if err != nil {
 		return path{err: err}
 	}
-	mtu := math.MaxUint16
-	for _, l := range v.stack(out) {
+	stack := v.stack(out)
+	mtu := min(math.MaxUint16, stack[len(stack)-1].mtu-secondTag(vlan))
+	for _, l := range stack {
 		mtu = min(mtu, l.mtu)
 	}
 	if r.mtu > 0 {
@@ -136,6 +137,15 @@ func tags(stack []link) (vlan encap.VLAN, err error) {
 		}
 	}
 	return vlan, nil
+}
+
+// secondTag is what a second tag takes of the MTU of an interface: beyond an IP packet of
+// its MTU and an Ethernet header, every interface takes one tag, not every one takes two.
+func secondTag(vlan encap.VLAN) int {
+	if vlan.S != 0 && vlan.C != 0 {
+		return 4
+	}
+	return 0
 }
 
 // outlet finds the port and the VLAN through which a next hop is reached.

@@ -88,7 +88,13 @@ func TestPathMTUAndSource(t *testing.T) {
 	v.links[3] = link{index: 3, name: "sub", mac: gwMAC, mtu: 8000, up: true, parent: 2, vlan: 5, vlanType: 0x88a8}
 	assert.Equal(t, uint16(8000), v.path(far, route{}, nexthop{index: 4}).mtu, "the least of all three")
 	assert.Equal(t, encap.VLAN{S: 5, C: 6}, v.path(far, route{}, nexthop{index: 4}).vlan)
+	v.links[3] = link{index: 3, name: "sub", mac: gwMAC, mtu: 100000, up: true, parent: 2, vlan: 5, vlanType: 0x88a8}
 	v.links[2] = sw0
+	assert.Equal(t, uint16(1496), v.path(far, route{}, nexthop{index: 4}).mtu, "a second tag is at the expense of the packet")
+	assert.Equal(t, uint16(1500), v.path(far, route{}, nexthop{index: 3}).mtu, "the first is not")
+	v.ports[2] = Port{ID: 1, Name: "sw0", VLAN: encap.VLAN{S: 1, C: 2}}
+	assert.Equal(t, uint16(1496), v.path(far, route{}, hop2).mtu)
+	v.ports[2] = v.cfg.Ports[0]
 	assert.Equal(t, uint16(1500), v.path(far, route{}, hop3).mtu, "the port's")
 	assert.Equal(t, addr("10.0.0.9"), v.path(far, route{src: addr("10.0.0.9")}, hop2).local)
 	assert.Equal(t, addr("fd00::1"), v.path(addr("2001:db8::1"), route{src: addr("fd00::9")}, hop2).local)

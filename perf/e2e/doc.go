@@ -5,5 +5,6 @@
 //	switch_test.go   FRR, BIRD and the embedded switch learn segments
 //	vrouter_test.go  FRR, BIRD, ExaBGP and the embedded speaker announce EIPs, by every carrier
 //	ovs_test.go      Open vSwitch takes the tunnel's frames
+//	vxlan_test.go    the kernel's VXLAN device takes the tunnel's frames
 //	daemon_test.go   reload, crash, wrong configuration, missing privilege
 package e2e

@@ -136,6 +136,37 @@ func (ns *NS) vlan(parent, name string, id uint16, protocol netlink.VlanProtocol
 	return ns.Up(name)
 }
 
+// VXLANOptions describe a VXLAN device, which takes tunnel packets from anybody.
+type VXLANOptions struct {
+	VNI   uint32
+	Local netip.Addr // its VTEP
+	Port  uint16     // UDP port that it listens on; 0: 4789
+	MAC   string     // of the inner end; empty: the kernel's choice
+
+	ZeroChecksum6 bool // take packets over IPv6 without a UDP checksum (RFC 6935)
+}
+
+// VXLAN makes the kernel's own VXLAN device, up, without offloads: what comes out of it
+// is what was in the tunnel, packet by packet. Not every kernel has it: see
+// LinkKind("vxlan").
+func (ns *NS) VXLAN(name string, o VXLANOptions) error {
+	mac, err := parseMAC(o.MAC)
+	if err != nil {
+		return fmt.Errorf("lab: VXLAN %s:%s: %w", ns.label, name, err)
+	}
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = name
+	attrs.HardwareAddr = mac
+	if o.Port == 0 {
+		o.Port = 4789
+	}
+	v := &netlink.Vxlan{LinkAttrs: attrs, VxlanId: int(o.VNI), SrcAddr: o.Local.AsSlice(), Port: int(o.Port), UDP6ZeroCSumRx: o.ZeroChecksum6}
+	if err := ns.handle.LinkAdd(v); err != nil {
+		return fmt.Errorf("lab: VXLAN %s:%s: %w", ns.label, name, err)
+	}
+	return errors.Join(ns.OffloadsOff(name), ns.Up(name))
+}
+
 // Link finds a link by name.
 func (ns *NS) Link(name string) (netlink.Link, error) {
 	link, err := ns.handle.LinkByName(name)
@@ -224,7 +255,11 @@ func probeLinkKind(kind string) (err error) {
 		}
 		return ns.VLAN("a", "probe0", 2)
 	}
-	err = ns.handle.LinkAdd(link)
+	if kind == "vxlan" {
+		err = ns.VXLAN("probe0", VXLANOptions{VNI: 1, Local: netip.AddrFrom4([4]byte{127, 0, 0, 1})})
+	} else {
+		err = ns.handle.LinkAdd(link)
+	}
 	if errors.Is(err, unix.EOPNOTSUPP) {
 		return fmt.Errorf("needs a kernel with %s links", kind)
 	}
