@@ -112,6 +112,9 @@ func (v vlan) IsZero() bool { return v == vlan{} }
 
 // MarshalYAML writes 100, 100.0 or 100.200.
 func (v vlan) MarshalYAML() ([]byte, error) {
+	if max(v.service, v.customer) > 4094 {
+		return nil, fmt.Errorf("VLAN %d.%d: want at most 4094 of each", v.service, v.customer)
+	}
 	if v.service == 0 {
 		return fmt.Append(nil, v.customer), nil
 	}
