@@ -44,7 +44,7 @@
 // Graceful restart: what a virtual router said is void as soon as its session is. The
 // capability is offered, without families, to get End-of-RIB. GoBGP's own API on a
 // socket: who could add a route there could have it announced. Link-local (unnumbered)
-// neighbors, TCP-AO, BFD, EVPN; tunnels other than Geneve are refused by name.
+// neighbors, TCP-AO, BFD, EVPN; tunnels other than Geneve and VXLAN are refused by name.
 //
 // # What is GoBGP's
 //

@@ -21,6 +21,9 @@ type pathAttrs = []bgp.PathAttributeInterface
 // port 6081 (RFC 9012).
 var geneve = octets("0013 001e 06 0a 00000000 0001 0a00000b 01 0c c0 001389 02000000000b 0000 08 02 17c1")
 
+// vxlan is the same in a VXLAN tunnel, to the protocol's own port.
+var vxlan = octets("0008 001a 06 0a 00000000 0001 0a00000b 01 0c c0 001389 02000000000b 0000")
+
 func octets(s string) []byte {
 	b, err := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
 	if err != nil {
@@ -74,6 +77,19 @@ func TestLearnByEachCarrier(t *testing.T) {
 		Options: encap.OVNOptions(2, 1),
 	}, c.Tunnel)
 
+	p.claim("10.255.0.1", pathAttrs{tunnelEncap(vxlan)}, "203.0.113.5/32")
+	c = r.claimed(t, vr, "203.0.113.5/32", rib.CarrierTunnelEncap)
+	assert.Equal(t, encap.Tunnel{
+		VTEP: netip.MustParseAddr("10.0.0.11"), VNI: 5001, InnerDst: encap.MAC{2, 0, 0, 0, 0, 0x0b}, Protocol: encap.VXLAN,
+	}, c.Tunnel, "port and option of the profile are Geneve's")
+
+	inVXLAN := bgp.NewPathAttributeExtendedCommunities([]bgp.ExtendedCommunityInterface{bgp.NewEncapExtended(bgp.TUNNEL_TYPE_VXLAN)})
+	p.claim("10.255.0.1", pathAttrs{inVXLAN, large("10.0.0.12", 5002)}, "203.0.113.6/32")
+	c = r.claimed(t, vr, "203.0.113.6/32", rib.CarrierLargeCommunity)
+	assert.Equal(t, encap.Tunnel{
+		VTEP: netip.MustParseAddr("10.0.0.12"), VNI: 5002, InnerDst: encap.MAC{2, 1, 1, 1, 1, 1}, Protocol: encap.VXLAN,
+	}, c.Tunnel)
+
 	p.claim("10.0.0.13", nil, "203.0.113.3/32")
 	c = r.claimed(t, vr, "203.0.113.3/32", rib.CarrierNextHop)
 	assert.Equal(t, netip.MustParseAddr("10.0.0.13"), c.Tunnel.VTEP)
@@ -91,9 +107,9 @@ func TestLearnByEachCarrier(t *testing.T) {
 	c = r.claimed(t, vr, "203.0.113.4/32", rib.CarrierNextHop)
 	assert.Equal(t, netip.MustParseAddr("fd00::14"), c.Tunnel.VTEP)
 
-	eventually(t, "received", func() bool { return r.neighbor(vr).Received == 5 })
+	eventually(t, "received", func() bool { return r.neighbor(vr).Received == 7 })
 	p.unclaim("203.0.113.1/32", "203.0.113.4/32")
-	eventually(t, "withdrawal", func() bool { return r.held(vr) == 3 })
+	eventually(t, "withdrawal", func() bool { return r.held(vr) == 5 })
 	assert.Empty(t, r.violations())
 }
 
@@ -143,14 +159,14 @@ func TestRefusedKeepsOld(t *testing.T) {
 	p.claim("10.255.0.1", good, eip)
 	before := r.claimed(t, vr, eip, rib.CarrierLargeCommunity)
 
-	vxlan := bgp.NewPathAttributeExtendedCommunities([]bgp.ExtendedCommunityInterface{bgp.NewEncapExtended(bgp.TUNNEL_TYPE_VXLAN)})
+	gre := bgp.NewPathAttributeExtendedCommunities([]bgp.ExtendedCommunityInterface{bgp.NewEncapExtended(bgp.TUNNEL_TYPE_GRE)})
 	for i, c := range []struct {
 		name   string
 		attrs  pathAttrs
 		reason rib.RefuseReason
 	}{
 		{"VTEPs differ", pathAttrs{tunnelEncap(geneve), large("10.0.0.99", 5001)}, rib.RefuseConflict},
-		{"VXLAN", pathAttrs{vxlan, large("10.0.0.11", 1)}, rib.RefuseUnsupportedTunnel},
+		{"GRE", pathAttrs{gre, large("10.0.0.11", 1)}, rib.RefuseUnsupportedTunnel},
 		{"VNI too large", pathAttrs{large("10.0.0.11", 1<<24)}, rib.RefuseBadTunnel},
 		{"port 0, which GoBGP lets through", pathAttrs{tunnelEncap(octets("0013 000c 06 06 00000000 0000 08 02 0000"))}, rib.RefuseBadAttribute},
 		{"cut, which GoBGP drops", pathAttrs{tunnelEncap(geneve[:20])}, rib.RefuseBadAttribute},

@@ -78,7 +78,11 @@ func TestValidate(t *testing.T) {
 		"max prefixes -1":                                                             func(c *Config) { vr(c).MaxPrefixes = -1 },
 		"carrier static: expected tunnel-encap":                                       func(c *Config) { vr(c).Carriers = []rib.Carrier{rib.CarrierStatic} },
 		"profile: encap: tunnel to 192.0.2.1: VNI 16777216":                           func(c *Config) { vr(c).Profile.VNI = vni(1 << 24) },
-		"want a unicast address":                                                      func(c *Config) { vr(c).Profile.InnerDst = encap.MAC{1} },
+		"vxlan has no room for options": func(c *Config) {
+			vr(c).Profile.Protocol, vr(c).Profile.OVN = encap.VXLAN, &OVNPorts{Inport: 2, Outport: 1}
+		},
+		"profile: encap: tunnel to 192.0.2.1: protocol 7": func(c *Config) { vr(c).Profile.Protocol = 7 },
+		"want a unicast address":                          func(c *Config) { vr(c).Profile.InnerDst = encap.MAC{1} },
 	} {
 		c := good()
 		change(&c)

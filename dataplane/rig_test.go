@@ -67,7 +67,7 @@ func bindings() []fib.Binding {
 
 func resolver() *fibtest.Resolver {
 	way := func(port fib.PortID, mtu, vlan uint16, local netip.Addr) fib.Adjacency {
-		return fib.Adjacency{Port: port, MTU: mtu, Outer: encap.Outer{Src: macSouth, Dst: macHop, VLAN: vlan, Local: local}}
+		return fib.Adjacency{Port: port, MTU: mtu, Outer: encap.Outer{Src: macSouth, Dst: macHop, VLAN: encap.VLAN{C: vlan}, Local: local}}
 	}
 	r := &fibtest.Resolver{}
 	for vtep, adj := range map[string]fib.Adjacency{

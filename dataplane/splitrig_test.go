@@ -39,7 +39,7 @@ func cutterTable(t testing.TB, mtu int) *fib.Reader {
 	t.Helper()
 	way := func(vlan uint16, local netip.Addr, zero bool) fib.Adjacency {
 		return fib.Adjacency{Port: south, MTU: uint16(mtu),
-			Outer: encap.Outer{Src: macSouth, Dst: macHop, VLAN: vlan, Local: local, ZeroChecksum6: zero}}
+			Outer: encap.Outer{Src: macSouth, Dst: macHop, VLAN: encap.VLAN{C: vlan}, Local: local, ZeroChecksum6: zero}}
 	}
 	res, bs := &fibtest.Resolver{}, []fib.Binding(nil)
 	for _, c := range []struct {

@@ -30,6 +30,9 @@ func (h *Header) Apply(pkt []byte, in Inner) {
 			*(*[16]byte)(d[n-32:]) = *(*[16]byte)(s[n-32:])
 			if n > 96 {
 				*(*[16]byte)(d[n-48:]) = *(*[16]byte)(s[n-48:])
+				if n > 112 {
+					*(*[16]byte)(d[n-64:]) = *(*[16]byte)(s[n-64:])
+				}
 			}
 		}
 	}

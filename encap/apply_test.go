@@ -165,7 +165,7 @@ func TestNoAllocations(t *testing.T) {
 		frame := append(make([]byte, h.Len()), wire(t, innerIPv4)...)
 		assert.Zero(t, testing.AllocsPerRun(100, func() { h.Apply(frame, Inner{Hash: 1}) }), "Apply: %s", v.name)
 		assert.Zero(t, testing.AllocsPerRun(100, func() {
-			if _, err := Parse(frame); err != nil {
+			if _, err := ParseAs(frame, v.tunnel.Protocol); err != nil {
 				t.Error(err)
 			}
 		}), "Parse: %s", v.name)
@@ -183,19 +183,27 @@ func TestRoundTrip(t *testing.T) {
 		frame := append(make([]byte, h.Len()), packet...)
 		h.Apply(frame, in)
 		padding := r.bytes(r.IntN(8))
-		p, err := Parse(append(frame, padding...))
+		p, err := ParseAs(append(frame, padding...), tunnel.Protocol)
 		require.NoError(t, err)
 
 		c := tunnel.Canonical()
 		want := Parsed{
 			OuterDst: o.Dst, OuterSrc: o.Src, Src: o.Local, Dst: c.VTEP, TOS: in.TOS, TTL: o.ttl(),
 			SrcPort: uint16(0xc000 | in.Hash&0x3fff), DstPort: c.Port,
-			VNI: c.VNI, Critical: c.Options.Critical(), Options: c.Options.AppendTo(RawOptions{}),
+			Protocol: c.Protocol, VNI: c.VNI, Critical: c.Options.Critical(),
 			Frame:    frame[h.Len()-14:],
 			InnerDst: c.InnerDst, InnerSrc: c.InnerSrc, InnerType: 0x0800, Packet: frame[h.Len():],
 		}
-		if o.VLAN != 0 {
-			want.Tags, want.TCI[0] = 1, o.VLAN
+		if c.Protocol == Geneve {
+			want.Options = c.Options.AppendTo(RawOptions{})
+		}
+		if o.VLAN.S != 0 {
+			want.TagType[want.Tags], want.TCI[want.Tags] = 0x88a8, o.VLAN.S
+			want.Tags++
+		}
+		if o.VLAN.C != 0 {
+			want.TagType[want.Tags], want.TCI[want.Tags] = 0x8100, o.VLAN.C
+			want.Tags++
 		}
 		if in.IPv6 {
 			want.InnerType = 0x86dd
@@ -212,10 +220,11 @@ func TestRoundTrip(t *testing.T) {
 		require.Equal(t, want, p)
 
 		payload := frame[int(h.ip)+udpLen+map[bool]int{false: ipv4Len, true: ipv6Len}[v6]:]
-		g, err := ParseGeneve(payload)
+		parse := map[Protocol]func([]byte) (Parsed, error){Geneve: ParseGeneve, VXLAN: ParseVXLAN}
+		g, err := parse[c.Protocol](payload)
 		require.NoError(t, err)
 		require.Equal(t, Parsed{
-			VNI: p.VNI, Critical: p.Critical, Options: p.Options, Frame: p.Frame,
+			Protocol: p.Protocol, VNI: p.VNI, Critical: p.Critical, Options: p.Options, Frame: p.Frame,
 			InnerDst: p.InnerDst, InnerSrc: p.InnerSrc, InnerType: p.InnerType, Packet: p.Packet,
 		}, g)
 	}
@@ -236,6 +245,12 @@ func TestTunnelEqual(t *testing.T) {
 	assert.True(t, short.Canonical() == long.Canonical())
 	assert.True(t, long.Canonical() == long)
 	assert.True(t, *mustCompile(t, short, o) == *mustCompile(t, long, o))
+
+	vxlan := Tunnel{VTEP: short.VTEP, VNI: 7, Protocol: VXLAN}
+	explicit := vxlan
+	explicit.Port = VXLANPort
+	assert.True(t, vxlan.Canonical() == explicit.Canonical())
+	assert.EqualValues(t, 4789, vxlan.Canonical().Port)
 
 	r := newRandom(4)
 	for range 1000 {

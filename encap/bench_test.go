@@ -15,7 +15,7 @@ func benchWays() []struct {
 } {
 	v4 := Outer{Src: MAC{2, 1}, Dst: MAC{2, 2}, Local: netip.MustParseAddr("10.255.0.1")}
 	v4vlan := v4
-	v4vlan.VLAN = 100
+	v4vlan.VLAN.C = 100
 	v6 := v4
 	v6.Local = netip.MustParseAddr("fd00::1")
 	v6zero := v6
@@ -32,6 +32,7 @@ func benchWays() []struct {
 		o    Outer
 	}{
 		{"v4", t4, v4},
+		{"v4vxlan", Tunnel{VTEP: t4.VTEP, VNI: 5001, Protocol: VXLAN}, v4},
 		{"v4+ovn", t4ovn, v4},
 		{"v4+vlan+ovn", t4ovn, v4vlan},
 		{"v6zero", t6, v6zero},

@@ -31,7 +31,11 @@ func Compile(t Tunnel, o Outer) (Header, error) {
 	}
 	udp := len(b)
 	b = append(b, 0, 0, byte(t.Port>>8), byte(t.Port), 0, 0, 0, 0)
-	b = appendGeneve(b, t)
+	if t.Protocol == VXLAN {
+		b = appendVXLAN(b, t)
+	} else {
+		b = appendGeneve(b, t)
+	}
 	b = append(append(b, t.InnerDst[:]...), t.InnerSrc[:]...)
 	b = append(b, 0, 0)
 	h.n = uint8(len(b))
@@ -44,13 +48,10 @@ func Compile(t Tunnel, o Outer) (Header, error) {
 	return h, nil
 }
 
-// appendEther appends the outer Ethernet header, with its VLAN tag if there is one.
+// appendEther appends the outer Ethernet header, with its VLAN tags if there are any.
 func appendEther(b []byte, o Outer) []byte {
 	b = append(append(b, o.Dst[:]...), o.Src[:]...)
-	if o.VLAN != 0 {
-		b = binary.BigEndian.AppendUint16(b, etherTypeVLAN)
-		b = binary.BigEndian.AppendUint16(b, o.VLAN)
-	}
+	b = o.VLAN.appendTo(b)
 	if o.Local.Is4() {
 		return binary.BigEndian.AppendUint16(b, etherTypeIPv4)
 	}

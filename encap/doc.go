@@ -14,6 +14,8 @@
 //	header.go    Header, lengths
 //	apply.go     Header in front of a packet
 //	geneve.go    the Geneve header, both ways
+//	vxlan.go     the VXLAN header, both ways
+//	vlan.go      VLAN tags
 //	parse.go     the outer headers, back to fields
 //	checksum.go  sums (RFC 1071) and their update (RFC 1624)
 //
@@ -25,7 +27,7 @@
 //	 0                   1                   2                   3
 //	 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
 //
-//	Outer Ethernet, 14 bytes, 18 with a VLAN tag (802.1Q section 9.3)
+//	Outer Ethernet, 14 bytes and 4 for each VLAN tag (802.1Q section 9.3)
 //	+---------------------------------------------------------------+
 //	|                      destination: next hop                    |
 //	+                               +-------------------------------+
@@ -33,7 +35,9 @@
 //	+-------------------------------+                               +
 //	|                          source: port                         |
 //	+-------------------------------+-------------------------------+
-//	|         [0x8100]              |    [PCP | DEI | VLAN ID]      |
+//	|         [0x88a8]              |    [PCP | DEI | VLAN ID]      |  service tag
+//	+-------------------------------+-------------------------------+
+//	|         [0x8100]              |    [PCP | DEI | VLAN ID]      |  customer tag
 //	+-------------------------------+-------------------------------+
 //	|       0x0800 or 0x86dd        |
 //	+-------------------------------+
@@ -62,9 +66,9 @@
 //	|            destination address: VTEP, 16 bytes                |
 //	+---------------------------------------------------------------+
 //
-//	UDP, 8 bytes (RFC 768; RFC 8926 section 3.3)
+//	UDP, 8 bytes (RFC 768; RFC 8926 section 3.3; RFC 7348 section 5)
 //	+-------------------------------+-------------------------------+
-//	|         source port*          |    destination port: 6081     |
+//	|         source port*          | destination port: 6081 / 4789 |
 //	+-------------------------------+-------------------------------+
 //	|            length*            |     checksum* (IPv4: 0)       |
 //	+-------------------------------+-------------------------------+
@@ -78,6 +82,13 @@
 //	+-----------------------------------------------+---------------+
 //	|                  options, 0 to 24 bytes                       |
 //	+---------------------------------------------------------------+
+//
+//	or VXLAN, 8 bytes (RFC 7348 section 5)
+//	+-+-+-+-+-+-+-+-+-----------------------------------------------+
+//	|R|R|R|R|I|R|R|R|                   reserved                    |  I: 1, the VNI is valid
+//	+-+-+-+-+-+-+-+-+-------------------------------+---------------+
+//	|                      VNI                      |   reserved    |
+//	+-----------------------------------------------+---------------+
 //
 //	Inner Ethernet, 14 bytes
 //	+---------------------------------------------------------------+
@@ -93,12 +104,13 @@
 // In bytes, then, without a VLAN tag:
 //
 //	                        Len   Overhead (what the IP packet grows by)
-//	IPv4                    64    50
+//	IPv4, either protocol   64    50
 //	IPv4, OVN's option      72    58
-//	IPv6                    84    70
+//	IPv6, either protocol   84    70
 //	IPv6, OVN's option      92    78
 //
-// A VLAN tag adds 4 to Len and nothing to Overhead: an MTU does not count it.
+// A VLAN tag adds 4 to Len and nothing to Overhead: an MTU does not count it. The
+// outermost one holds its PCP in the bytes at OuterTCI, whatever follows it.
 //
 // # Choices
 //
@@ -111,10 +123,11 @@
 // 32 bits. Equal hashes give equal headers on every gateway. A label of 0, which
 // one hash in a million gives, means "not labeled" and harms nothing.
 //
-// The outer IPv4 packet must not be fragmented (DF; RFC 8926 section 4.4.1), so its
-// identification is free to be 0 (RFC 6864 section 4.1).
+// The outer IPv4 packet must not be fragmented (DF; RFC 8926 section 4.4.1, RFC 7348
+// section 4.3), so its identification is free to be 0 (RFC 6864 section 4.1).
 //
 // The UDP checksum is zero over IPv4. Over IPv6 it covers the whole packet unless
 // Outer.ZeroChecksum6 leaves it out, which RFC 6935 allows for tunnels whose
-// endpoints agree.
+// endpoints agree. VXLAN is no exception: what RFC 7348 section 5 says of a zero and of
+// a computed checksum allows either.
 package encap

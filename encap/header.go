@@ -2,11 +2,11 @@ package encap
 
 import "unsafe"
 
-// MinLen and MaxLen bound Header.Len: bare Geneve over IPv4, and Geneve over IPv6
-// behind a VLAN tag with MaxOptions of options.
+// MinLen and MaxLen bound Header.Len: VXLAN or bare Geneve over IPv4, and Geneve
+// over IPv6 behind two VLAN tags with MaxOptions of options.
 const (
-	MinLen = etherLen + ipv4Len + udpLen + geneveLen + etherLen                        // 64
-	MaxLen = etherLen + vlanLen + ipv6Len + udpLen + geneveLen + MaxOptions + etherLen // 112
+	MinLen = etherLen + ipv4Len + udpLen + geneveLen + etherLen                          // 64
+	MaxLen = etherLen + 2*vlanLen + ipv6Len + udpLen + geneveLen + MaxOptions + etherLen // 116
 )
 
 // Lengths in bytes of the headers that make up a tunnel header.
@@ -17,6 +17,7 @@ const (
 	ipv6Len   = 40
 	udpLen    = 8
 	geneveLen = 8
+	vxlanLen  = 8
 )
 
 // Values of type fields.
@@ -46,13 +47,12 @@ const (
 // line with most of the bytes that it copies.
 type Header struct {
 	n    uint8 // bytes used of b
-	ip   uint8 // where in b the outer IP header begins: 14, or 18 behind a VLAN tag
+	ip   uint8 // where in b the outer IP header begins: 14, or 18 or 22 behind VLAN tags
 	form form  // which fields depend on the packet
 	_    uint8
-	port uint16 // UDP destination port, host order
-	sum  uint16 // folded sum of all constant words: of the IPv4 header, or of what UDP over IPv6 covers
-	_    uint16
-	b    [114]byte // the header, with zeros where Apply writes; MaxLen are enough, the rest makes the size even
+	port uint16       // UDP destination port, host order
+	sum  uint16       // folded sum of all constant words: of the IPv4 header, or of what UDP over IPv6 covers
+	b    [MaxLen]byte // the header, with zeros where Apply writes
 }
 
 // A header is 124 bytes, aligned to 2, so that a table entry of 128 bytes has 4
@@ -64,13 +64,18 @@ const (
 )
 
 // Len is how many bytes Apply writes in front of the inner IP packet, outer and
-// inner Ethernet included: 64 for bare Geneve over IPv4, up to MaxLen.
+// inner Ethernet included: 64 for VXLAN or bare Geneve over IPv4, up to MaxLen.
 func (h *Header) Len() int { return int(h.n) }
 
-// Tagged says whether the frame gets a VLAN tag; its TCI follows the first 14 bytes.
-func (h *Header) Tagged() bool { return h.ip > etherLen }
-
 // Overhead is how many bytes longer the outer IP packet is than the inner one: 50
-// for bare Geneve over IPv4, 70 over IPv6, plus the options. The largest inner
-// packet of a link is its MTU less this.
+// for VXLAN or bare Geneve over IPv4, 70 over IPv6, plus the options. VLAN tags do
+// not count. The largest inner packet of a link is its MTU less this.
 func (h *Header) Overhead() int { return int(h.n) - int(h.ip) }
+
+// OuterTCI is where in an Ethernet frame its outermost VLAN tag, if it has one, holds
+// the tag control information, two bytes: PCP, DEI, identifier (802.1Q section 9.6).
+const OuterTCI = etherLen
+
+// Tagged says whether the header has a VLAN tag, so that what Apply wrote has a tag
+// control information at OuterTCI.
+func (h *Header) Tagged() bool { return h.ip != etherLen }

@@ -17,9 +17,9 @@ func TestHeaderLayout(t *testing.T) {
 	assert.EqualValues(t, 124, unsafe.Sizeof(Header{}))
 	assert.EqualValues(t, 2, unsafe.Alignof(Header{}))
 	assert.LessOrEqual(t, unsafe.Offsetof(Header{}.b), uintptr(10))
-	assert.GreaterOrEqual(t, len(Header{}.b), MaxLen)
+	assert.Len(t, Header{}.b, MaxLen)
 	assert.Equal(t, 64, MinLen)
-	assert.Equal(t, 112, MaxLen)
+	assert.Equal(t, 116, MaxLen)
 	typ := reflect.TypeFor[Header]()
 	for i := range typ.NumField() {
 		switch k := typ.Field(i).Type.Kind(); k {
@@ -32,7 +32,7 @@ func TestHeaderLayout(t *testing.T) {
 	}
 }
 
-// The smallest and the largest header, and what a VLAN tag adds to either length.
+// The smallest and the largest header, and what VLAN tags add to either length.
 func TestHeaderLengths(t *testing.T) {
 	r := newRandom(5)
 	full, err := ParseOptions(append([]byte{0xff, 0, 0, 5}, r.bytes(20)...))
@@ -42,17 +42,19 @@ func TestHeaderLengths(t *testing.T) {
 		if v6 {
 			bare = 84
 		}
-		for _, tag := range []uint16{0, 100} {
+		for vlan, extra := range map[VLAN]int{{}: 0, {C: 100}: 4, {S: 100}: 4, {S: 100, C: 200}: 8} {
 			for _, options := range []Options{{}, OVNOptions(1, 1), full} {
 				tunnel, o := r.tunnel(v6), r.outer(v6)
-				tunnel.Options, o.VLAN = options, tag
+				tunnel.Protocol, tunnel.Options, o.VLAN = Geneve, options, vlan
 				h := mustCompile(t, tunnel, o)
-				vlan := 0
-				if tag != 0 {
-					vlan = 4
-				}
-				assert.Equal(t, bare+options.Len()+vlan, h.Len())
+				assert.Equal(t, bare+options.Len()+extra, h.Len())
 				assert.Equal(t, bare+options.Len()-14, h.Overhead())
+				assert.Equal(t, extra > 0, h.Tagged())
+
+				tunnel.Protocol, tunnel.Options = VXLAN, Options{}
+				h = mustCompile(t, tunnel, o)
+				assert.Equal(t, bare+extra, h.Len(), "VXLAN is as long as bare Geneve")
+				assert.Equal(t, bare-14, h.Overhead())
 			}
 		}
 	}
@@ -62,7 +64,7 @@ func TestHeaderLengths(t *testing.T) {
 func TestInlining(t *testing.T) {
 	out, err := exec.Command("go", "build", "-gcflags=-m", ".").CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	for _, f := range []string{"(*Header).Len", "(*Header).Overhead", "Checksum", "UpdateChecksum", "DecrementTTL", "putUDP", "fold", "lastBytes"} {
+	for _, f := range []string{"(*Header).Len", "(*Header).Overhead", "(*Header).Tagged", "Checksum", "UpdateChecksum", "DecrementTTL", "putUDP", "fold", "lastBytes"} {
 		assert.True(t, strings.Contains(string(out), "can inline "+f+"\n"), "%s is not inlined", f)
 	}
 	assert.Contains(t, string(out), "pkt does not escape")

@@ -67,18 +67,21 @@ func naiveFrame(t Tunnel, o Outer, in Inner, packet []byte) []byte {
 		}
 	}
 	vni := uint32(t.VNI)
-	geneve := []byte{byte(len(options) / 4), critical, 0x65, 0x58, byte(vni >> 16), byte(vni >> 8), byte(vni), 0}
-	geneve = bytes.Join([][]byte{geneve, options, inner}, nil)
-
-	port := t.Port
-	if port == 0 {
-		port = 6081
+	tunnel := []byte{byte(len(options) / 4), critical, 0x65, 0x58, byte(vni >> 16), byte(vni >> 8), byte(vni), 0}
+	port := uint16(6081)
+	if t.Protocol == 1 {
+		tunnel = []byte{0x08, 0, 0, 0, byte(vni >> 16), byte(vni >> 8), byte(vni), 0}
+		port = 4789
 	}
-	udp := make([]byte, 8, 8+len(geneve))
+	if t.Port != 0 {
+		port = t.Port
+	}
+	tunnel = bytes.Join([][]byte{tunnel, options, inner}, nil)
+	udp := make([]byte, 8, 8+len(tunnel))
 	binary.BigEndian.PutUint16(udp[0:], uint16(49152+in.Hash%16384))
 	binary.BigEndian.PutUint16(udp[2:], port)
-	binary.BigEndian.PutUint16(udp[4:], uint16(8+len(geneve)))
-	udp = append(udp, geneve...)
+	binary.BigEndian.PutUint16(udp[4:], uint16(8+len(tunnel)))
+	udp = append(udp, tunnel...)
 
 	ttl := o.TTL
 	if ttl == 0 {
@@ -106,8 +109,11 @@ func naiveFrame(t Tunnel, o Outer, in Inner, packet []byte) []byte {
 	}
 
 	ether := bytes.Join([][]byte{o.Dst[:], o.Src[:]}, nil)
-	if o.VLAN != 0 {
-		ether = append(ether, 0x81, 0x00, byte(o.VLAN>>8), byte(o.VLAN))
+	if s := o.VLAN.S; s != 0 {
+		ether = append(ether, 0x88, 0xa8, byte(s>>8), byte(s))
+	}
+	if c := o.VLAN.C; c != 0 {
+		ether = append(ether, 0x81, 0x00, byte(c>>8), byte(c))
 	}
 	return bytes.Join([][]byte{ether, etherType(t.VTEP.Is6()), ip, udp}, nil)
 }
@@ -167,7 +173,12 @@ func (r random) options() Options {
 }
 
 func (r random) tunnel(v6 bool) Tunnel {
-	t := Tunnel{VTEP: r.addr(v6), VNI: VNI(r.UintN(1 << 24)), Options: r.options()}
+	t := Tunnel{VTEP: r.addr(v6), VNI: VNI(r.UintN(1 << 24))}
+	if r.chance(4) {
+		t.Protocol = VXLAN
+	} else {
+		t.Options = r.options()
+	}
 	if r.chance(2) {
 		t.Port = uint16(1 + r.UintN(0xffff))
 		t.InnerDst, t.InnerSrc = r.mac(), r.mac()
@@ -178,10 +189,15 @@ func (r random) tunnel(v6 bool) Tunnel {
 func (r random) outer(v6 bool) Outer {
 	o := Outer{Src: r.mac(), Dst: r.mac(), Local: r.addr(v6), TTL: uint8(r.Uint32()), ZeroChecksum6: r.chance(3)}
 	if r.chance(2) {
-		o.VLAN = uint16(r.UintN(8)<<13 | r.UintN(2)<<12 | 1 + r.UintN(maxVID))
+		o.VLAN.C = r.tci()
+	}
+	if r.chance(3) {
+		o.VLAN.S = r.tci()
 	}
 	return o
 }
+
+func (r random) tci() uint16 { return uint16(r.UintN(8)<<13 | r.UintN(2)<<12 | 1 + r.UintN(maxVID)) }
 
 func (r random) inner() Inner {
 	return Inner{Hash: r.Uint32(), TOS: uint8(r.Uint32()), IPv6: r.chance(2)}

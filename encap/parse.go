@@ -31,7 +31,8 @@ func (c ChecksumState) String() string {
 type Parsed struct {
 	OuterDst, OuterSrc MAC
 	Tags               int       // VLAN tags in front of the outer IP header, 0 to 2
-	TCI                [2]uint16 // their tag control information, outermost first
+	TagType            [2]uint16 // their EtherTypes, 0x8100 or 0x88a8, outermost first
+	TCI                [2]uint16 // their tag control information
 
 	Src, Dst  netip.Addr // outer IP
 	TOS       uint8      // outer TOS or traffic class
@@ -42,8 +43,9 @@ type Parsed struct {
 
 	IPChecksum, UDPChecksum ChecksumState
 
+	Protocol Protocol
 	VNI      VNI
-	Control  bool       // O: a control packet, not data
+	Control  bool       // O: a control packet, not data; this and what follows up to Options is Geneve's
 	Critical bool       // C: the header claims critical options; Options.Critical has the truth
 	Options  RawOptions // well-formed; Options.UnknownCritical is why an endpoint may have to drop
 
@@ -53,11 +55,15 @@ type Parsed struct {
 	Packet             []byte // what follows the inner Ethernet header
 }
 
-// Parse takes an Ethernet frame apart: up to two VLAN tags, IPv4 or IPv6, UDP to
-// any port, Geneve, inner Ethernet. It refuses what is not well-formed; wrong
+// Parse is ParseAs for Geneve.
+func Parse(frame []byte) (Parsed, error) { return ParseAs(frame, Geneve) }
+
+// ParseAs takes an Ethernet frame apart: up to two VLAN tags, IPv4 or IPv6, UDP to
+// any port, Geneve or VXLAN, inner Ethernet. The protocol is for the caller to know,
+// since a VTEP may listen on any port. It refuses what is not well-formed; wrong
 // checksums, control packets and unknown critical options are for the caller to
 // refuse, who finds them in Parsed. Padding behind the outer IP packet is cut off.
-func Parse(frame []byte) (Parsed, error) {
+func ParseAs(frame []byte, as Protocol) (Parsed, error) {
 	var p Parsed
 	udp, pseudo, err := p.outer(frame)
 	if err != nil {
@@ -67,7 +73,12 @@ func Parse(frame []byte) (Parsed, error) {
 	if err != nil {
 		return Parsed{}, err
 	}
-	if err := p.geneve(payload); err != nil {
+	if as == VXLAN {
+		err = p.vxlan(payload)
+	} else {
+		err = p.geneve(payload)
+	}
+	if err != nil {
 		return Parsed{}, err
 	}
 	return p, nil
@@ -89,7 +100,7 @@ func (p *Parsed) outer(b []byte) (udp []byte, pseudo uint32, err error) {
 		if len(b) < vlanLen {
 			return nil, 0, fmt.Errorf("encap: outer Ethernet: %d bytes behind EtherType 0x%04x, want a VLAN tag of %d", len(b), etherType, vlanLen)
 		}
-		p.TCI[p.Tags] = binary.BigEndian.Uint16(b)
+		p.TagType[p.Tags], p.TCI[p.Tags] = etherType, binary.BigEndian.Uint16(b)
 		p.Tags++
 		etherType = binary.BigEndian.Uint16(b[2:])
 		b = b[vlanLen:]

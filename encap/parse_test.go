@@ -38,7 +38,7 @@ func TestParseForeign(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, Parsed{
 		OuterDst: MAC{2, 0, 0, 0, 0, 2}, OuterSrc: MAC{2, 0, 0, 0, 0, 1},
-		Tags: 2, TCI: [2]uint16{0x200a, 0x0014},
+		Tags: 2, TagType: [2]uint16{0x88a8, 0x8100}, TCI: [2]uint16{0x200a, 0x0014},
 		Src: netip.MustParseAddr("10.0.0.1"), Dst: netip.MustParseAddr("10.0.0.2"), TTL: 1,
 		SrcPort: 1, DstPort: 6081, IPChecksum: ChecksumGood, UDPChecksum: ChecksumNone,
 		VNI: 7, Control: true, Options: RawOptions{0x12, 0x34, 0xff, 0xe1, 0, 0, 0, 9},
@@ -156,6 +156,38 @@ func TestParsePrefixes(t *testing.T) {
 	}
 	for n := range 8 + 8 + 14 {
 		_, err := ParseGeneve(v4[42 : 42+n : 42+n])
+		assert.Error(t, err, "%d bytes", n)
+	}
+}
+
+// A VXLAN packet that no Compile would make: reserved bits set, which a receiver
+// ignores, and a checksum over IPv4.
+func TestParseVXLANForeign(t *testing.T) {
+	inner := wire(t, "ff ff ff ff ff ff  0a 00 00 00 00 01  08 06  00 01")
+	payload := append(wire(t, "ff ff ff ff 00 13 89 ff"), inner...)
+	p, err := ParseVXLAN(payload)
+	require.NoError(t, err)
+	assert.Equal(t, Parsed{
+		Protocol: VXLAN, VNI: 5001, Frame: payload[8:],
+		InnerDst: MAC{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, InnerSrc: MAC{0x0a, 0, 0, 0, 0, 1},
+		InnerType: 0x0806, Packet: []byte{0, 1},
+	}, p)
+
+	for name, c := range map[string]struct {
+		payload []byte
+		want    string
+	}{
+		"short":                {payload[:7], "encap: VXLAN: 7 bytes, want a header of 8"},
+		"I clear":              {append([]byte{0xf7}, payload[1:]...), "encap: VXLAN: flags 0xf7 without I (0x08), so no VNI"},
+		"Geneve":               {wire(t, "00 00 65 58 00 13 89 00 02 65 69 70 76 72  02 65 69 70 67 77  08 00"), "encap: VXLAN: flags 0x00 without I (0x08), so no VNI"},
+		"short inner Ethernet": {payload[:8+13], "encap: inner Ethernet: 13 bytes, want a header of 14"},
+	} {
+		p, err := ParseVXLAN(c.payload)
+		require.EqualError(t, err, c.want, name)
+		assert.Equal(t, Parsed{}, p, name)
+	}
+	for n := range 8 + 14 {
+		_, err := ParseVXLAN(payload[:n:n])
 		assert.Error(t, err, "%d bytes", n)
 	}
 }

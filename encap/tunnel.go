@@ -39,14 +39,36 @@ type Protocol uint8
 // Tunnel protocols.
 const (
 	Geneve Protocol = iota // RFC 8926
+	VXLAN                  // RFC 7348
 )
 
 // String is the protocol's name in lower case.
 func (p Protocol) String() string {
-	if p == Geneve {
+	switch p {
+	case Geneve:
 		return "geneve"
+	case VXLAN:
+		return "vxlan"
 	}
 	return fmt.Sprintf("protocol %d", uint8(p))
+}
+
+// ParseProtocol reads a protocol's name.
+func ParseProtocol(s string) (Protocol, error) {
+	for p := Geneve; p <= VXLAN; p++ {
+		if s == p.String() {
+			return p, nil
+		}
+	}
+	return 0, fmt.Errorf("encap: %q is not a tunnel protocol, want %s or %s", s, Geneve, VXLAN)
+}
+
+// Port is the protocol's own UDP destination port.
+func (p Protocol) Port() uint16 {
+	if p == VXLAN {
+		return VXLANPort
+	}
+	return GenevePort
 }
 
 // Default inner Ethernet addresses, locally administered: used where a binding
@@ -64,17 +86,17 @@ type Tunnel struct {
 	VTEP     netip.Addr // outer destination; never an IPv4-mapped IPv6 address
 	VNI      VNI
 	Protocol Protocol
-	Port     uint16 // UDP destination port; 0 is the protocol's own, 6081 for Geneve
-	InnerDst MAC    // inner Ethernet destination; zero is DefaultInnerDst
-	InnerSrc MAC    // inner Ethernet source; zero is DefaultInnerSrc
-	Options  Options
+	Port     uint16  // UDP destination port; 0 is the protocol's own, Protocol.Port
+	InnerDst MAC     // inner Ethernet destination; zero is DefaultInnerDst
+	InnerSrc MAC     // inner Ethernet source; zero is DefaultInnerSrc
+	Options  Options // Geneve's only
 }
 
 // Canonical is t with its defaults filled in: tunnels whose canonical forms are
 // equal put the same bytes on the wire.
 func (t Tunnel) Canonical() Tunnel {
 	if t.Port == 0 {
-		t.Port = GenevePort
+		t.Port = t.Protocol.Port()
 	}
 	if t.InnerDst.IsZero() {
 		t.InnerDst = DefaultInnerDst
@@ -99,12 +121,13 @@ const defaultTTL = 64
 // Outer is what the underlay says of the way to a VTEP: one next hop.
 type Outer struct {
 	Src, Dst MAC        // outer Ethernet
-	VLAN     uint16     // 802.1Q TCI of the outer tag; 0 is untagged
+	VLAN     VLAN       // tags in front of the outer IP header
 	Local    netip.Addr // outer IP source, of the VTEP's family
 	TTL      uint8      // outer TTL or hop limit; 0 is 64
 
 	// ZeroChecksum6 sends UDP checksum zero over IPv6 (RFC 6935) instead of
-	// computing it. Over IPv4 the checksum is always zero (RFC 8926 section 4.3).
+	// computing it. Over IPv4 the checksum is always zero (RFC 8926 section 4.3, RFC
+	// 7348 section 5).
 	ZeroChecksum6 bool
 }
 

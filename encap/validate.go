@@ -11,8 +11,12 @@ func (t Tunnel) Validate() error {
 	if err := validAddr(t.VTEP); err != nil {
 		return fmt.Errorf("encap: tunnel: VTEP %w", err)
 	}
-	if t.Protocol != Geneve {
-		return fmt.Errorf("encap: tunnel to %s: protocol %d, want %d (%s)", t.VTEP, uint8(t.Protocol), uint8(Geneve), Geneve)
+	if t.Protocol > VXLAN {
+		return fmt.Errorf("encap: tunnel to %s: protocol %d, want %d (%s) or %d (%s)",
+			t.VTEP, uint8(t.Protocol), uint8(Geneve), Geneve, uint8(VXLAN), VXLAN)
+	}
+	if t.Protocol == VXLAN && t.Options.Len() > 0 {
+		return fmt.Errorf("encap: tunnel to %s: options %s, want none: vxlan has no room for options (RFC 7348 section 5)", t.VTEP, t.Options)
 	}
 	if t.VNI > MaxVNI {
 		return fmt.Errorf("encap: tunnel to %s: VNI %d, want at most %d", t.VTEP, t.VNI, MaxVNI)
@@ -29,9 +33,6 @@ func (t Tunnel) Validate() error {
 	return nil
 }
 
-// maxVID is the largest VLAN identifier; 4095 is reserved (802.1Q table 9-2).
-const maxVID = 4094
-
 // validate refuses a way that cannot lead to vtep.
 func (o Outer) validate(vtep netip.Addr) error {
 	switch {
@@ -39,8 +40,9 @@ func (o Outer) validate(vtep netip.Addr) error {
 		return fmt.Errorf("destination MAC %s, want the next hop's unicast address", o.Dst)
 	case o.Src.IsZero() || o.Src.isGroup():
 		return fmt.Errorf("source MAC %s, want the port's unicast address", o.Src)
-	case o.VLAN&0xfff > maxVID:
-		return fmt.Errorf("VLAN tag 0x%04x: identifier %d, want at most %d", o.VLAN, o.VLAN&0xfff, maxVID)
+	}
+	if err := o.VLAN.validate(); err != nil {
+		return err
 	}
 	if err := validAddr(o.Local); err != nil {
 		return fmt.Errorf("source address %w", err)

@@ -31,7 +31,8 @@ func TestValidateTunnel(t *testing.T) {
 		{"IPv6 loopback VTEP", func(t *Tunnel) { t.VTEP = addr("::1") }, "encap: tunnel: VTEP ::1 is not unicast on a link, want an address that is"},
 		{"link-local VTEP", func(t *Tunnel) { t.VTEP = addr("fe80::1") }, "encap: tunnel: VTEP fe80::1 has link-local scope, want an address that means the same on every gateway"},
 		{"VTEP with zone", func(t *Tunnel) { t.VTEP = addr("fe80::1%eth0") }, "encap: tunnel: VTEP fe80::1%eth0 has link-local scope, want an address that means the same on every gateway"},
-		{"protocol", func(t *Tunnel) { t.Protocol = 3 }, "encap: tunnel to 10.0.2.11: protocol 3, want 0 (geneve)"},
+		{"protocol", func(t *Tunnel) { t.Protocol = 3 }, "encap: tunnel to 10.0.2.11: protocol 3, want 0 (geneve) or 1 (vxlan)"},
+		{"VXLAN with options", func(t *Tunnel) { t.Protocol, t.Options = VXLAN, OVNOptions(2, 1) }, "encap: tunnel to 10.0.2.11: options ovn(inport 2, outport 1), want none: vxlan has no room for options (RFC 7348 section 5)"},
 		{"VNI", func(t *Tunnel) { t.VNI = 1 << 24 }, "encap: tunnel to 10.0.2.11: VNI 16777216, want at most 16777215"},
 		{"inner destination", func(t *Tunnel) { t.InnerDst = MAC{0xff, 0xff, 0xff, 0xff, 0xff, 0xff} }, "encap: tunnel to 10.0.2.11: inner destination MAC ff:ff:ff:ff:ff:ff, want a unicast address"},
 		{"inner source", func(t *Tunnel) { t.InnerSrc = MAC{1} }, "encap: tunnel to 10.0.2.11: inner source MAC 01:00:00:00:00:00, want a unicast address"},
@@ -61,7 +62,8 @@ func TestValidateOuter(t *testing.T) {
 		{"group destination MAC", func(o *Outer) { o.Dst = MAC{1, 0, 0x5e} }, "destination MAC 01:00:5e:00:00:00, want the next hop's unicast address"},
 		{"no source MAC", func(o *Outer) { o.Src = MAC{} }, "source MAC 00:00:00:00:00:00, want the port's unicast address"},
 		{"group source MAC", func(o *Outer) { o.Src = MAC{3} }, "source MAC 03:00:00:00:00:00, want the port's unicast address"},
-		{"reserved VLAN", func(o *Outer) { o.VLAN = 0x2fff }, "VLAN tag 0x2fff: identifier 4095, want at most 4094"},
+		{"reserved VLAN", func(o *Outer) { o.VLAN.C = 0x2fff }, "VLAN tag 0x2fff: identifier 4095, want at most 4094"},
+		{"reserved service VLAN", func(o *Outer) { o.VLAN = VLAN{S: 0x0fff, C: 1} }, "VLAN tag 0x0fff: identifier 4095, want at most 4094"},
 		{"no source", func(o *Outer) { o.Local = netip.Addr{} }, "source address missing, want an IPv4 or IPv6 unicast address"},
 		{"other family", func(o *Outer) { o.Local = addr("fd00::1") }, "source address fd00::1, want one of the VTEP's family"},
 		{"mapped source", func(o *Outer) { o.Local = addr("::ffff:10.0.0.1") }, "source address ::ffff:10.0.0.1 is IPv4-mapped, want 10.0.0.1"},
@@ -83,6 +85,7 @@ func TestValidateOuter(t *testing.T) {
 func TestValidateAccepts(t *testing.T) {
 	addr := netip.MustParseAddr
 	tunnels := map[string]func(*Tunnel){
+		"VXLAN":           func(t *Tunnel) { t.Protocol = VXLAN },
 		"VNI 0":           func(t *Tunnel) { t.VNI = 0 },
 		"largest VNI":     func(t *Tunnel) { t.VNI = MaxVNI },
 		"any port":        func(t *Tunnel) { t.Port = 65535 },
@@ -97,9 +100,9 @@ func TestValidateAccepts(t *testing.T) {
 		assert.NoError(t, err, name)
 	}
 	outers := map[string]func(*Outer){
-		"largest VLAN":        func(o *Outer) { o.VLAN = 4094 },
-		"priority tag":        func(o *Outer) { o.VLAN = 7 << 13 },
-		"all bits but the ID": func(o *Outer) { o.VLAN = 0xf001 },
+		"largest VLAN":        func(o *Outer) { o.VLAN.C = 4094 },
+		"priority tag":        func(o *Outer) { o.VLAN.C = 7 << 13 },
+		"all bits but the ID": func(o *Outer) { o.VLAN.S = 0xf001 },
 		"TTL 1":               func(o *Outer) { o.TTL = 1 },
 	}
 	for name, change := range outers {
@@ -114,6 +117,8 @@ func TestTunnelString(t *testing.T) {
 	assert.Equal(t, "geneve 10.0.2.11:6081 vni 5001 inner 02:65:69:70:67:77 > 02:65:69:70:76:72 options none", goodTunnel.String())
 	tunnel := Tunnel{VTEP: netip.MustParseAddr("fd00::2"), VNI: 1, Port: 4789, InnerDst: MAC{2}, InnerSrc: MAC{4}, Options: OVNOptions(2, 1)}
 	assert.Equal(t, "geneve [fd00::2]:4789 vni 1 inner 04:00:00:00:00:00 > 02:00:00:00:00:00 options ovn(inport 2, outport 1)", tunnel.String())
+	tunnel.Protocol, tunnel.Port, tunnel.Options = VXLAN, 0, Options{}
+	assert.Equal(t, "vxlan [fd00::2]:4789 vni 1 inner 04:00:00:00:00:00 > 02:00:00:00:00:00 options none", tunnel.String())
 	assert.Equal(t, "protocol 9", Protocol(9).String())
 }
 

@@ -54,14 +54,18 @@ func describe(frame []byte) string {
 	return b.String()
 }
 
-// dissect takes a tunnel packet apart: what is in front of Geneve and the frame inside
-// by gopacket, Geneve itself here, for gopacket's decoder mistakes its lengths.
+// dissect takes a tunnel packet apart: what is in front of Geneve or VXLAN and the frame
+// inside by gopacket, the tunnel header here, for gopacket's decoder mistakes Geneve's
+// lengths, and knows VXLAN by its port only.
 func dissect(frame []byte) []layer {
 	outer := gopacket.NewPacket(frame, layers.LayerTypeEthernet, gopacket.DecodeOptions{NoCopy: true})
 	var all []layer
 	for _, l := range outer.Layers() {
 		all = append(all, describeLayer(l))
 		if l.LayerType() == layers.LayerTypeUDP {
+			if b := l.LayerPayload(); len(b) >= 8 && b[0]&8 != 0 && b[2] == 0 && b[3] == 0 {
+				return append(all, dissectVXLAN(b)...)
+			}
 			return append(all, dissectGeneve(l.LayerPayload())...)
 		}
 	}
@@ -80,7 +84,18 @@ func dissectGeneve(b []byte) []layer {
 		fmt.Sprintf("VNI=%d", binary.BigEndian.Uint32(b[4:])>>8), fmt.Sprintf("Reserved2=%#x", b[7]),
 		"Options=" + describeOptions(options),
 	}}
-	all := []layer{g}
+	return append([]layer{g}, dissectInner(inner)...)
+}
+
+func dissectVXLAN(b []byte) []layer {
+	v := layer{"VXLAN", []string{
+		fmt.Sprintf("Flags=%#02x", b[0]), fmt.Sprintf("Reserved1=%x", b[1:4]),
+		fmt.Sprintf("VNI=%d", binary.BigEndian.Uint32(b[4:])>>8), fmt.Sprintf("Reserved2=%#x", b[7]),
+	}}
+	return append([]layer{v}, dissectInner(b[8:])...)
+}
+
+func dissectInner(inner []byte) (all []layer) {
 	for _, l := range gopacket.NewPacket(inner, layers.LayerTypeEthernet, gopacket.DecodeOptions{NoCopy: true}).Layers() {
 		d := describeLayer(l)
 		d.name = "inner " + d.name

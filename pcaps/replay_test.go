@@ -1,6 +1,7 @@
 package pcaps
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -8,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/eipgw/eipgw/dataplane"
+	"github.com/eipgw/eipgw/dataplane/fib"
 	"github.com/eipgw/eipgw/dataplane/replay"
 	"github.com/eipgw/eipgw/encap"
 )
@@ -86,14 +88,35 @@ func TestEveryEvent(t *testing.T) {
 	}
 }
 
+// parse reads a tunnel packet. Every one is well-formed in one protocol, the one that
+// the binding says, and never in the other.
+func parse(t *testing.T, c testCase, frame []byte) encap.Parsed {
+	t.Helper()
+	geneve, errGeneve := encap.ParseAs(frame, encap.Geneve)
+	p, err := encap.ParseAs(frame, encap.VXLAN)
+	if errGeneve == nil {
+		require.Error(t, err, "%s: a frame that is Geneve and VXLAN", c.name)
+		p, err = geneve, nil
+	}
+	require.NoError(t, err, c.name)
+	bindings, err := c.FIB()
+	require.NoError(t, err)
+	bound := func(x encap.Tunnel) bool {
+		x = x.Canonical()
+		return x.VTEP == p.Dst && x.Port == p.DstPort && x.Protocol == p.Protocol && x.VNI == p.VNI
+	}
+	require.True(t, slices.ContainsFunc(bindings, func(b fib.Binding) bool { return slices.ContainsFunc(b.Tunnels, bound) }),
+		"%s: no binding names %s %s:%d", c.name, p.Protocol, p.Dst, p.DstPort)
+	return p
+}
+
 // Every wanted tunnel packet is one that a tunnel endpoint takes, by the reading half of
 // package encap: a third opinion on what gen writes.
 func TestWantedFramesParse(t *testing.T) {
 	for _, c := range cases(t) {
 		for port, frames := range c.want.out {
 			for i, f := range tunnelPackets(t, frames) {
-				p, err := encap.Parse(f)
-				require.NoError(t, err, "%s, port %s, frame %d", c.name, port, i)
+				p := parse(t, c, f)
 				assert.NotEqual(t, encap.ChecksumBad, p.IPChecksum, "%s, port %s, frame %d", c.name, port, i)
 				assert.NotEqual(t, encap.ChecksumBad, p.UDPChecksum, "%s, port %s, frame %d", c.name, port, i)
 				assert.False(t, p.Control)

@@ -84,7 +84,7 @@ func program(t *testing.T, c testCase) (*fib.Table, *fib.Reader) {
 			ways = append(ways, fib.Adjacency{
 				Port: portID(c, w.Port), MTU: w.MTU,
 				Outer: encap.Outer{
-					Src: encap.MAC(w.SrcMAC), Dst: encap.MAC(w.DstMAC), VLAN: w.VLAN, Local: w.Local, TTL: c.Tunnel.TTL,
+					Src: encap.MAC(w.SrcMAC), Dst: encap.MAC(w.DstMAC), VLAN: encap.VLAN(w.VLAN), Local: w.Local, TTL: c.Tunnel.TTL,
 					ZeroChecksum6: c.Tunnel.UDP6Checksum == replay.ChecksumZero,
 				},
 			})

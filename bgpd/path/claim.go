@@ -58,14 +58,17 @@ func (p *Peer) judge(a *Attributes) (rib.Path, *refused) {
 	var te, lc tunnelSays
 	haveTE := a.TunnelEncap != nil && p.Carriers.Has(rib.CarrierTunnelEncap)
 	if haveTE {
-		x, r := parseTunnelEncap(a.TunnelEncap)
+		x, r := parseTunnelEncap(a.TunnelEncap, p.Profile.Protocol)
 		if r != nil {
 			return claim, r
 		}
 		te = tunnelSays{x.Endpoint, x.HasVNI, x.VNI}
-		t.InnerDst, t.Port = x.InnerDst, x.Port
-	} else if r := refuseTypes(a.EncapTypes); r != nil {
-		return claim, r
+		t.Protocol, t.InnerDst, t.Port = x.Protocol, x.InnerDst, x.Port
+	} else {
+		var r *refused
+		if t.Protocol, r = p.protocol(a.EncapTypes); r != nil {
+			return claim, r
+		}
 	}
 	haveLC := false
 	if p.Carriers.Has(rib.CarrierLargeCommunity) {
@@ -119,7 +122,10 @@ func (p *Peer) nothingSaid(best rib.Carrier) *refused {
 		fmt.Sprintf("the route has none of the carriers that are believed of this neighbor: it only has %s", best)}
 }
 
-// complete makes the tunnel of what the route says and of the profile.
+// complete makes the tunnel of what the route says and of the profile. The profile's UDP
+// port and OVN's option are those of its protocol: a route that says another one gets
+// neither. Where no inner MAC is given, encap has one, which is the configured value that
+// RFC 9012 section 3.2.1 asks for when the M bit is clear.
 func (p *Peer) complete(t *encap.Tunnel, says tunnelSays) *refused {
 	t.VTEP, t.VNI = says.vtep, says.vni
 	if !says.hasVNI {
@@ -131,10 +137,11 @@ func (p *Peer) complete(t *encap.Tunnel, says tunnelSays) *refused {
 	if t.InnerDst.IsZero() {
 		t.InnerDst = p.Profile.InnerDst
 	}
-	if t.Port == 0 {
+	ours := t.Protocol == p.Profile.Protocol
+	if t.Port == 0 && ours {
 		t.Port = p.Profile.Port
 	}
-	if o := p.Profile.OVN; o != nil {
+	if o := p.Profile.OVN; o != nil && ours {
 		t.Options = encap.OVNOptions(o.Inport, o.Outport)
 	}
 	if slices.Contains(p.Own, t.VTEP) {
@@ -195,12 +202,24 @@ func conflict(te, lc tunnelSays) *refused {
 	return nil
 }
 
-// refuseTypes judges Encapsulation extended communities (RFC 9012 section 4.1),
-// which name a tunnel type and nothing else: one of them has to be Geneve.
-func refuseTypes(types []uint16) *refused {
-	if len(types) == 0 || slices.Contains(types, typeGeneve) {
-		return nil
+// protocol is what a route without attribute 23 is tunneled in: the profile's, unless
+// Encapsulation extended communities (RFC 9012 section 4.1), which name a tunnel type
+// and nothing else, say otherwise. Several are alternatives: if one of them is the
+// profile's, that is it, else the first that is built.
+func (p *Peer) protocol(types []uint16) (encap.Protocol, *refused) {
+	found, first := false, p.Profile.Protocol
+	for _, t := range types {
+		x, built := protocolOf(t)
+		switch {
+		case !built:
+		case x == p.Profile.Protocol:
+			return x, nil
+		case !found:
+			found, first = true, x
+		}
 	}
-	return &refused{rib.RefuseUnsupportedTunnel,
-		"encapsulation extended community: tunnel of " + tunnelTypeName(types[0]) + ", only " + tunnelTypeName(typeGeneve) + " is built"}
+	if len(types) > 0 && !found {
+		return 0, notBuilt("encapsulation extended community", types[0])
+	}
+	return first, nil
 }

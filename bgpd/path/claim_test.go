@@ -33,6 +33,7 @@ func testPeer() *Peer {
 func TestJudge(t *testing.T) {
 	five := encap.VNI(5001)
 	profiled := func(p *Peer) { p.Profile.VNI = &five }
+	inVXLAN := func(p *Peer) { p.Profile.VNI, p.Profile.Protocol = &five, encap.VXLAN }
 	only := func(c ...rib.Carrier) func(*Peer) {
 		return func(p *Peer) { p.Profile.VNI = &five; p.Carriers = CarriersOf(c) }
 	}
@@ -122,8 +123,70 @@ func TestJudge(t *testing.T) {
 			carrier: rib.CarrierPeer, tunnel: encap.Tunnel{VTEP: router, VNI: 5001},
 		},
 		"community says Geneve": {
+			peer: profiled, attrs: Attributes{NextHop: vtep, EncapTypes: []uint16{2, 19}},
+			carrier: rib.CarrierNextHop, tunnel: encap.Tunnel{VTEP: vtep, VNI: 5001},
+		},
+		"community says both, profile nothing": {
 			peer: profiled, attrs: Attributes{NextHop: vtep, EncapTypes: []uint16{8, 19}},
 			carrier: rib.CarrierNextHop, tunnel: encap.Tunnel{VTEP: vtep, VNI: 5001},
+		},
+		"community says both, profile VXLAN": {
+			peer: inVXLAN, attrs: Attributes{NextHop: vtep, EncapTypes: []uint16{19, 8}},
+			carrier: rib.CarrierNextHop, tunnel: encap.Tunnel{VTEP: vtep, VNI: 5001, Protocol: encap.VXLAN},
+		},
+		"community says VXLAN": {
+			attrs:   Attributes{NextHop: vtep, EncapTypes: []uint16{2, 8}, LargeCommunities: [][3]uint32{lc("10.0.0.11", 9)}},
+			carrier: rib.CarrierLargeCommunity, tunnel: encap.Tunnel{VTEP: vtep, VNI: 9, Protocol: encap.VXLAN},
+		},
+		"community says Geneve, profile VXLAN": {
+			peer: inVXLAN, attrs: Attributes{NextHop: vtep, EncapTypes: []uint16{19}},
+			carrier: rib.CarrierNextHop, tunnel: encap.Tunnel{VTEP: vtep, VNI: 5001},
+		},
+		"profile says VXLAN": {
+			peer: inVXLAN, attrs: Attributes{NextHop: service},
+			carrier: rib.CarrierPeer, tunnel: encap.Tunnel{VTEP: router, VNI: 5001, Protocol: encap.VXLAN},
+		},
+		"profile says VXLAN, large community the rest": {
+			peer: inVXLAN, attrs: Attributes{NextHop: service, LargeCommunities: [][3]uint32{lc("10.0.0.11", 9)}},
+			carrier: rib.CarrierLargeCommunity, tunnel: encap.Tunnel{VTEP: vtep, VNI: 9, Protocol: encap.VXLAN},
+		},
+		"attribute 23 with VXLAN": {
+			attrs:   Attributes{NextHop: service, TunnelEncap: octets(t, vxlan)},
+			carrier: rib.CarrierTunnelEncap, tunnel: encap.Tunnel{VTEP: vtep, VNI: 5001, InnerDst: mac, Protocol: encap.VXLAN},
+		},
+		"attribute 23 with VXLAN, community repeats it": {
+			attrs:   Attributes{NextHop: service, TunnelEncap: octets(t, vxlan), EncapTypes: []uint16{8}},
+			carrier: rib.CarrierTunnelEncap, tunnel: encap.Tunnel{VTEP: vtep, VNI: 5001, InnerDst: mac, Protocol: encap.VXLAN},
+		},
+		"attribute 23 with both": {
+			attrs:   Attributes{NextHop: service, TunnelEncap: octets(t, vxlan+example)},
+			carrier: rib.CarrierTunnelEncap, tunnel: encap.Tunnel{VTEP: vtep, VNI: 5001, InnerDst: mac, Port: 6081},
+		},
+		"attribute 23 with both, profile VXLAN": {
+			peer: inVXLAN, attrs: Attributes{NextHop: service, TunnelEncap: octets(t, example+vxlan)},
+			carrier: rib.CarrierTunnelEncap, tunnel: encap.Tunnel{VTEP: vtep, VNI: 5001, InnerDst: mac, Protocol: encap.VXLAN},
+		},
+		"attribute 23 with Geneve, profile VXLAN": {
+			peer: inVXLAN, attrs: Attributes{NextHop: service, TunnelEncap: te},
+			carrier: rib.CarrierTunnelEncap, tunnel: encap.Tunnel{VTEP: vtep, VNI: 5001, InnerDst: mac, Port: 6081},
+		},
+		"VXLAN without encapsulation, VNI by the profile": {
+			peer: profiled, attrs: Attributes{NextHop: vtep, TunnelEncap: octets(t, "0008 0008"+endpointNH)},
+			carrier: rib.CarrierTunnelEncap, tunnel: encap.Tunnel{VTEP: vtep, VNI: 5001, Protocol: encap.VXLAN},
+		},
+		"port and option of the profile are Geneve's": {
+			peer: func(p *Peer) {
+				p.Profile = Profile{VNI: &five, InnerDst: mac, Port: 6999, OVN: &OVNPorts{Inport: 2, Outport: 1}}
+			},
+			attrs:   Attributes{NextHop: vtep, EncapTypes: []uint16{8}},
+			carrier: rib.CarrierNextHop, tunnel: encap.Tunnel{VTEP: vtep, VNI: 5001, InnerDst: mac, Protocol: encap.VXLAN},
+		},
+		"port of the profile is VXLAN's": {
+			peer: func(p *Peer) {
+				p.Profile = Profile{VNI: &five, Protocol: encap.VXLAN, Port: 8472}
+			},
+			attrs:   Attributes{NextHop: vtep},
+			carrier: rib.CarrierNextHop, tunnel: encap.Tunnel{VTEP: vtep, VNI: 5001, Protocol: encap.VXLAN, Port: 8472},
 		},
 		"profile fills the rest": {
 			peer: func(p *Peer) {
@@ -189,13 +252,21 @@ func TestJudgeRefuses(t *testing.T) {
 			attrs:  Attributes{NextHop: vtep, TunnelEncap: te[:33], LargeCommunities: [][3]uint32{lc("10.0.0.11", 9)}},
 			reason: rib.RefuseBadAttribute, says: "attribute 23",
 		},
-		"attribute 23 is VXLAN": {
-			attrs:  Attributes{NextHop: vtep, TunnelEncap: octets(t, "0008 0008"+endpointNH)},
-			reason: rib.RefuseUnsupportedTunnel, says: "VXLAN (8), only Geneve (19) is built",
+		"attribute 23 is NVGRE": {
+			attrs:  Attributes{NextHop: vtep, TunnelEncap: octets(t, "0009 0008"+endpointNH)},
+			reason: rib.RefuseUnsupportedTunnel, says: "NVGRE (9), only Geneve (19) and VXLAN (8) are built",
 		},
-		"community says VXLAN": {
-			attrs:  Attributes{NextHop: vtep, EncapTypes: []uint16{8}, LargeCommunities: [][3]uint32{lc("10.0.0.11", 9)}},
-			reason: rib.RefuseUnsupportedTunnel, says: "VXLAN (8)",
+		"community says GRE": {
+			attrs:  Attributes{NextHop: vtep, EncapTypes: []uint16{2}, LargeCommunities: [][3]uint32{lc("10.0.0.11", 9)}},
+			reason: rib.RefuseUnsupportedTunnel, says: "GRE (2), only Geneve (19) and VXLAN (8) are built",
+		},
+		"VXLAN says that it has no VNI, large community has one": {
+			attrs:  Attributes{NextHop: vtep, TunnelEncap: octets(t, vxlanV0), LargeCommunities: [][3]uint32{lc("10.0.0.11", 9)}},
+			reason: rib.RefuseNoVNI, says: "V bit clear",
+		},
+		"VXLAN and large community differ": {
+			attrs:  Attributes{NextHop: vtep, TunnelEncap: octets(t, vxlan), LargeCommunities: [][3]uint32{lc("10.0.0.11", 5002)}},
+			reason: rib.RefuseConflict, says: "VNI 5001 in attribute 23, 5002",
 		},
 		"VTEPs differ": {
 			attrs:  Attributes{NextHop: vtep, TunnelEncap: te, LargeCommunities: [][3]uint32{lc("10.0.0.12", 5001)}},

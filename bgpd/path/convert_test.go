@@ -87,7 +87,7 @@ func TestTunnelEncapSurvivesGoBGP(t *testing.T) {
 	long := append(octets(t, "0013 012f"+endpointNH+"c8 0124"), make([]byte, 0x124)...)
 	for _, value := range [][]byte{
 		octets(t, example), octets(t, "0013 0018"+endpoint6), octets(t, "0013 0008"+endpointNH),
-		octets(t, "0008 0008"+endpointNH+example), octets(t, "0013 0013 40 03 010203 c8 0003 010203"+endpointNH),
+		octets(t, "0008 0008"+endpointNH+example), octets(t, vxlan), octets(t, vxlanV0+vxlan), octets(t, "0013 0013 40 03 010203 c8 0003 010203"+endpointNH),
 		octets(t, "0013 0010"+endpointNH+"02 02 6558 08 02 0000"), octets(t, "0013 000e"+endpointNH+"01 04 80001389"), long,
 	} {
 		a, err := decodeAttributes(route(t, "203.0.113.7/32", attribute23(t, value)).Pattrs)
@@ -103,7 +103,7 @@ func TestConverter(t *testing.T) {
 	now := time.Unix(2000, 0)
 	var c Converter
 	good := []bgp.PathAttributeInterface{bgp.NewPathAttributeOrigin(0), bgp.NewPathAttributeNextHop("10.0.0.11")}
-	bad := append(good, bgp.NewPathAttributeExtendedCommunities([]bgp.ExtendedCommunityInterface{bgp.NewEncapExtended(bgp.TUNNEL_TYPE_VXLAN)}))
+	bad := append(good, bgp.NewPathAttributeExtendedCommunities([]bgp.ExtendedCommunityInterface{bgp.NewEncapExtended(bgp.TUNNEL_TYPE_NVGRE)}))
 	gone := route(t, "203.0.113.9/32")
 	gone.IsWithdraw, gone.Identifier = true, 4
 	second := route(t, "203.0.113.8/32", good...)

@@ -10,13 +10,19 @@
 //
 // What says which tunnel leads to an EIP is called a carrier. Best first:
 //
-//	tunnel-encap     attribute 23 with a Geneve tunnel; VNI and inner MAC lie in an
-//	                 Encapsulation sub-TLV in the form of VXLAN's, a convention of this
-//	                 gateway, since there is no standard form for Geneve
+//	tunnel-encap     attribute 23 with a Geneve or VXLAN tunnel; VNI and inner MAC lie in
+//	                 an Encapsulation sub-TLV in the form of VXLAN's, for Geneve a
+//	                 convention of this gateway, since there is no standard form
 //	large-community  GW-ASN:VTEP:VNI, the VTEP as a number; 0 for the next hop
 //	next-hop         the next hop is the VTEP
 //	peer             the next hop is the gateway itself: the VTEP is the virtual router,
 //	                 which is ORIGINATOR_ID behind a reflector, else the neighbor
+//
+// The protocol is that of the tunnel in attribute 23; else what an Encapsulation extended
+// community (RFC 9012 section 4.1) names; else the profile's, Geneve by default. Where a
+// route offers both, in either form, the profile's is taken. A VXLAN tunnel whose
+// Encapsulation sub-TLV says no VNI cannot be used (section 3.2.1) and is passed over; one
+// without that sub-TLV takes the VNI from the large community or the profile.
 //
 // A better carrier wins where the lesser one is implied (next hop, peer, profile). Two
 // that are explicit and differ, and two large communities that differ, are a conflict,

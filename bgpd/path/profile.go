@@ -8,10 +8,11 @@ import (
 // Profile is what the configuration says of a virtual router. It fills what a
 // route leaves out; what a route says wins.
 type Profile struct {
-	VNI      *encap.VNI // nil: the route has to name it
-	InnerDst encap.MAC  // zero: encap.DefaultInnerDst
-	Port     uint16     // UDP destination port; 0: 6081
-	OVN      *OVNPorts  // nil: no OVN option
+	VNI      *encap.VNI     // nil: the route has to name it
+	Protocol encap.Protocol // of routes that name none; preferred of those that name several
+	InnerDst encap.MAC      // zero: encap.DefaultInnerDst
+	Port     uint16         // UDP destination port of that protocol; 0: the protocol's own
+	OVN      *OVNPorts      // nil: no OVN option; Geneve only
 }
 
 // OVNPorts are the tunnel keys of logical ports that OVN reads from the Geneve

@@ -9,8 +9,9 @@ import (
 	"github.com/eipgw/eipgw/encap"
 )
 
-// TunnelEncap is the Geneve tunnel of a Tunnel Encapsulation attribute (RFC 9012).
+// TunnelEncap is the tunnel of a Tunnel Encapsulation attribute (RFC 9012).
 type TunnelEncap struct {
+	Protocol encap.Protocol
 	Endpoint netip.Addr // zero: the route's next hop is the endpoint
 	HasVNI   bool
 	VNI      encap.VNI
@@ -19,10 +20,13 @@ type TunnelEncap struct {
 }
 
 // Tunnel types (IANA, BGP Tunnel Encapsulation Attribute Tunnel Types).
-const typeGeneve = 19
+const (
+	typeVXLAN  = 8
+	typeGeneve = 19
+)
 
 var tunnelTypeNames = map[uint16]string{
-	2: "GRE", 7: "IP-in-IP", 8: "VXLAN", 9: "NVGRE", 10: "MPLS", 11: "MPLS-in-GRE",
+	2: "GRE", 7: "IP-in-IP", typeVXLAN: "VXLAN", 9: "NVGRE", 10: "MPLS", 11: "MPLS-in-GRE",
 	12: "VXLAN-GPE", 13: "MPLS-in-UDP", 15: "SR policy", typeGeneve: "Geneve",
 }
 
@@ -33,6 +37,23 @@ func tunnelTypeName(t uint16) string {
 	return fmt.Sprintf("type %d", t)
 }
 
+// protocolOf is the protocol of a tunnel type, for the types that are built.
+func protocolOf(t uint16) (p encap.Protocol, built bool) {
+	switch t {
+	case typeVXLAN:
+		return encap.VXLAN, true
+	case typeGeneve:
+		return encap.Geneve, true
+	}
+	return 0, false
+}
+
+// notBuilt refuses a route that names no type but those that are not built, such as t.
+func notBuilt(where string, t uint16) *refused {
+	return &refused{rib.RefuseUnsupportedTunnel, fmt.Sprintf("%s: tunnel of %s, only %s and %s are built",
+		where, tunnelTypeName(t), tunnelTypeName(typeGeneve), tunnelTypeName(typeVXLAN))}
+}
+
 // Sub-TLV types (RFC 9012 section 3).
 const (
 	subEncapsulation = 1
@@ -41,8 +62,8 @@ const (
 	subUDPPort       = 8
 )
 
-// The Encapsulation sub-TLV has no standard form for Geneve. Taken is the one for
-// VXLAN (RFC 9012 section 3.2.1), a convention of this gateway:
+// The Encapsulation sub-TLV of VXLAN (RFC 9012 section 3.2.1). There is no standard form
+// for Geneve, and the same is taken, a convention of this gateway:
 //
 //	 0                   1                   2                   3
 //	 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
@@ -74,21 +95,24 @@ func malformed(format string, args ...any) *refused {
 	return &refused{rib.RefuseBadAttribute, "attribute 23: " + fmt.Sprintf(format, args...)}
 }
 
-// ParseTunnelEncap reads the value of attribute 23. Of several Geneve TLVs, which
-// the RFC offers as alternatives, the first is taken, so that every gateway takes
-// the same; all of them have to be well-formed. TLVs of other tunnel types are
-// passed over, but something has to be left.
-func ParseTunnelEncap(value []byte) (TunnelEncap, error) {
-	te, r := parseTunnelEncap(value)
+// ParseTunnelEncap reads the value of attribute 23. Of several TLVs of Geneve and
+// VXLAN, which are alternatives for the receiver to choose from (RFC 9012 section 6),
+// the first of the preferred protocol is taken, else the first of the other, so that
+// every gateway takes the same; all of them have to be well-formed. TLVs of other
+// tunnel types, and those that cannot be used, are passed over, but something has to be
+// left.
+func ParseTunnelEncap(value []byte, prefer encap.Protocol) (TunnelEncap, error) {
+	te, r := parseTunnelEncap(value, prefer)
 	if r != nil {
 		return TunnelEncap{}, r
 	}
 	return te, nil
 }
 
-func parseTunnelEncap(value []byte) (TunnelEncap, *refused) {
-	var first TunnelEncap
-	found, other := false, ""
+func parseTunnelEncap(value []byte, prefer encap.Protocol) (TunnelEncap, *refused) {
+	var best TunnelEncap
+	found := false
+	var none *refused // why the first TLV that is passed over is
 	for b := value; len(b) > 0; {
 		if len(b) < 4 {
 			return TunnelEncap{}, malformed("%d octets at the end, expected a TLV header of 4", len(b))
@@ -97,55 +121,68 @@ func parseTunnelEncap(value []byte) (TunnelEncap, *refused) {
 		if b = b[4:]; n > len(b) {
 			return TunnelEncap{}, malformed("TLV of %d octets, %d are left", n, len(b))
 		}
-		if typ == typeGeneve {
-			te, r := parseGeneveTLV(b[:n])
-			if r != nil {
-				return TunnelEncap{}, r
+		te, useless, r := parseTunnel(typ, b[:n])
+		switch {
+		case r != nil:
+			return TunnelEncap{}, r
+		case useless != nil:
+			if none == nil {
+				none = useless
 			}
-			if !found {
-				first, found = te, true
-			}
-		} else if other == "" {
-			other = tunnelTypeName(typ)
+		case !found || te.Protocol == prefer && best.Protocol != prefer:
+			best, found = te, true
 		}
 		b = b[n:]
 	}
 	switch {
 	case found:
-		return first, nil
-	case other != "":
-		return TunnelEncap{}, &refused{rib.RefuseUnsupportedTunnel,
-			"attribute 23: tunnel of " + other + ", only " + tunnelTypeName(typeGeneve) + " is built"}
+		return best, nil
+	case none != nil:
+		return TunnelEncap{}, none
 	}
 	return TunnelEncap{}, malformed("empty")
 }
 
-// parseGeneveTLV reads the sub-TLVs of one tunnel. Of a type that occurs again the
+// parseTunnel reads one TLV. Useless is why a well-formed one cannot be used.
+func parseTunnel(typ uint16, b []byte) (te TunnelEncap, useless, r *refused) {
+	protocol, built := protocolOf(typ)
+	if !built {
+		return te, notBuilt("attribute 23", typ), nil
+	}
+	te, hasEncapsulation, r := parseSubTLVs(b)
+	te.Protocol = protocol
+	if r == nil && protocol == encap.VXLAN && hasEncapsulation && !te.HasVNI {
+		useless = &refused{rib.RefuseNoVNI,
+			"attribute 23: " + tunnelTypeName(typ) + " with the V bit clear, which no unicast route can use (RFC 9012 section 3.2.1)"}
+	}
+	return te, useless, r
+}
+
+// parseSubTLVs reads the sub-TLVs of one tunnel. Of a type that occurs again the
 // first counts, except the endpoint, which has to be there exactly once.
-func parseGeneveTLV(b []byte) (TunnelEncap, *refused) {
-	var te TunnelEncap
+func parseSubTLVs(b []byte) (te TunnelEncap, hasEncapsulation bool, r *refused) {
 	var seen [256]bool
 	for len(b) > 0 {
 		typ, v, rest, r := nextSubTLV(b)
 		if r != nil {
-			return te, r
+			return te, false, r
 		}
 		b = rest
 		if seen[typ] {
 			if typ == subEndpoint {
-				return te, malformed("two tunnel egress endpoints in one TLV, expected one")
+				return te, false, malformed("two tunnel egress endpoints in one TLV, expected one")
 			}
 			continue
 		}
 		seen[typ] = true
 		if r := te.take(typ, v); r != nil {
-			return te, r
+			return te, false, r
 		}
 	}
 	if !seen[subEndpoint] {
-		return te, malformed("no tunnel egress endpoint")
+		return te, false, malformed("no tunnel egress endpoint")
 	}
-	return te, nil
+	return te, seen[subEncapsulation], nil
 }
 
 // nextSubTLV cuts the first sub-TLV off b: types up to 127 have a length of one
@@ -213,7 +250,7 @@ func (te *TunnelEncap) takeEndpoint(v []byte) *refused {
 
 func (te *TunnelEncap) takeEncapsulation(v []byte) *refused {
 	if len(v) != encapsulationLen {
-		return malformed("encapsulation of %d octets, expected %d in the form of VXLAN's", len(v), encapsulationLen)
+		return malformed("encapsulation of %d octets, expected %d as VXLAN has it", len(v), encapsulationLen)
 	}
 	if v[0]&flagVNI != 0 {
 		te.HasVNI = true

@@ -49,8 +49,8 @@ const (
 	RefuseBadTunnel         // VTEP, VNI or address that no tunnel can have
 	RefuseConflict          // parts of one route name different tunnels
 	RefuseBadAttribute      // an attribute that cannot be parsed
-	RefuseUnsupportedTunnel // a tunnel type other than Geneve
-	RefuseNoVNI             // neither the route nor the neighbor's profile names a VNI
+	RefuseUnsupportedTunnel // no tunnel of a type that is built
+	RefuseNoVNI             // neither the route nor the neighbor's profile names a VNI, or the route says that it has none
 	RefuseNoVTEP            // neither the route nor the session names a usable VTEP
 	RefuseProgram           // the forwarding table would not take the binding
 

@@ -5,9 +5,10 @@
 //	    tunnels:                        # several form a group
 //	      - vtep: 10.0.2.11
 //	        vni: 5001
+//	        protocol: geneve                 # default; or vxlan
 //	        inner-mac: 02:00:00:00:0a:01     # default: encap.DefaultInnerDst
 //	        inner-src-mac: 02:00:00:00:0a:02 # default: encap.DefaultInnerSrc
-//	        udp-port: 6081                   # default: 6081
+//	        udp-port: 6081                   # default: the protocol's own, 6081 or 4789
 //	        ovn: {inport: 2, outport: 1}     # OVN's Geneve option, or
 //	        options: "0102800100020001"      # Geneve options as they go on the wire
 //

@@ -79,7 +79,7 @@ func readTunnels(p *place) (tunnels []encap.Tunnel) {
 	return tunnels
 }
 
-var tunnelKeys = []string{"vtep", "vni", "inner-mac", "inner-src-mac", "udp-port", "ovn", "options"}
+var tunnelKeys = []string{"vtep", "vni", "protocol", "inner-mac", "inner-src-mac", "udp-port", "ovn", "options"}
 
 func readTunnel(p *place) (t encap.Tunnel, ok bool) {
 	before := p.doc.count()
@@ -89,6 +89,8 @@ func readTunnel(p *place) (t encap.Tunnel, ok bool) {
 			t.VTEP = readAddr(v)
 		case "vni":
 			t.VNI = encap.VNI(readNumber(v, 0, uint64(encap.MaxVNI)))
+		case "protocol":
+			t.Protocol = readProtocol(v)
 		case "inner-mac":
 			t.InnerDst = readMAC(v)
 		case "inner-src-mac":
@@ -109,6 +111,8 @@ func readTunnel(p *place) (t encap.Tunnel, ok bool) {
 		p.bad("vni is missing: expected 0 to %d", encap.MaxVNI)
 	case seen["ovn"] && seen["options"]:
 		p.bad("ovn and options: expected one of them")
+	case (seen["ovn"] || seen["options"]) && t.Protocol == encap.VXLAN:
+		p.bad("protocol vxlan: expected %s with ovn or options: they are Geneve's", encap.Geneve)
 	case p.doc.count() == before:
 		if err := t.Validate(); err != nil {
 			p.bad("%s", strings.TrimPrefix(err.Error(), "encap: "))
@@ -175,6 +179,16 @@ func readNumber(p *place, lo, hi uint64) uint64 {
 			return 0, "a decimal number, " + strconv.FormatUint(lo, 10) + " to " + strconv.FormatUint(hi, 10)
 		}
 		return n, ""
+	})
+}
+
+func readProtocol(p *place) encap.Protocol {
+	return scalar(p, func(text string) (encap.Protocol, string) {
+		x, err := encap.ParseProtocol(text)
+		if err != nil {
+			return x, encap.Geneve.String() + " or " + encap.VXLAN.String()
+		}
+		return x, ""
 	})
 }
 

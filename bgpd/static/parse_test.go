@@ -24,6 +24,7 @@ bindings:
         udp-port: 16081
         ovn: {inport: 2, outport: 1}
       - {vtep: "2001:db8:f::11", vni: 0}
+      - {vtep: 10.0.2.11, vni: 5001, protocol: vxlan}
   - {prefix: 203.0.113.8, tunnels: *vr1}
   - prefix: 2001:db8::/64
     tunnels: [{vtep: 10.0.2.12, vni: 16777215, options: "0103010100112233"}]
@@ -42,6 +43,7 @@ func TestParse(t *testing.T) {
 			InnerDst: encap.MAC{2, 0, 0, 0, 10, 1}, InnerSrc: encap.MAC{2, 0, 0, 0, 10, 2}, Options: encap.OVNOptions(2, 1),
 		},
 		{VTEP: netip.MustParseAddr("2001:db8:f::11")},
+		{VTEP: netip.MustParseAddr("10.0.2.11"), VNI: 5001, Protocol: encap.VXLAN},
 	}
 	assert.Equal(t, []fib.Binding{
 		{Prefix: netip.MustParsePrefix("203.0.113.7/32"), Tunnels: vr1},
@@ -104,7 +106,12 @@ func TestParseSaysWhatIsWrong(t *testing.T) {
 		{entry("vtep: 10.0.0.1, vni: 1, inner-mac: 01:00:5e:00:00:01"),
 			`f.yaml:4: bindings[0].tunnels[0].inner-mac: "01:00:5e:00:00:01": expected the Ethernet address of one interface, such as 02:00:00:00:00:0b`},
 		{entry("vtep: 10.0.0.1, vni: 1, inner_mac: 02:00:00:00:00:01"),
-			`f.yaml:4: bindings[0].tunnels[0].inner_mac: unknown key: expected one of vtep, vni, inner-mac, inner-src-mac, udp-port, ovn, options`},
+			`f.yaml:4: bindings[0].tunnels[0].inner_mac: unknown key: expected one of vtep, vni, protocol, inner-mac, inner-src-mac, udp-port, ovn, options`},
+		{entry("vtep: 10.0.0.1, vni: 1, protocol: gre"), `f.yaml:4: bindings[0].tunnels[0].protocol: "gre": expected geneve or vxlan`},
+		{entry("vtep: 10.0.0.1, vni: 1, protocol: vxlan, ovn: {outport: 1}"),
+			`f.yaml:4: bindings[0].tunnels[0]: protocol vxlan: expected geneve with ovn or options: they are Geneve's`},
+		{"bindings:\n  - {prefix: 203.0.113.7, tunnels: [{vtep: 10.0.0.1, vni: 1, protocol: vxlan}, {vtep: 10.0.0.1, vni: 1, protocol: vxlan, udp-port: 4789}]}\n",
+			`f.yaml:2: bindings[0].tunnels[1]: there twice: expected each tunnel once`},
 		{entry("vtep: 10.0.0.1, vni: 1, ovn: {inport: 32768, outport: 1}"),
 			`f.yaml:4: bindings[0].tunnels[0].ovn.inport: "32768": expected a decimal number, 0 to 32767`},
 		{entry("vtep: 10.0.0.1, vni: 1, ovn: {inport: 1}"),

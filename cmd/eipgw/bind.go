@@ -63,6 +63,11 @@ func tunnelOf(t admin.BindTunnel) (e encap.Tunnel, err error) {
 		return e, fmt.Errorf("vni: missing: expected 0 to %d", encap.MaxVNI)
 	}
 	e = encap.Tunnel{VTEP: t.VTEP.Unmap(), VNI: encap.VNI(*t.VNI), Port: t.UDPPort}
+	if t.Protocol != "" {
+		if e.Protocol, err = encap.ParseProtocol(t.Protocol); err != nil {
+			return e, err
+		}
+	}
 	if t.InnerMAC != "" {
 		if e.InnerDst, err = encap.ParseMAC(t.InnerMAC); err != nil {
 			return e, err

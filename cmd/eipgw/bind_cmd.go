@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/eipgw/eipgw/cmd/internal/admin"
+	"github.com/eipgw/eipgw/encap"
 )
 
 // bindFlags describe the tunnels of a binding.
@@ -18,7 +19,7 @@ type bindFlags struct {
 	vniGiven           bool
 	vni, port          uint32
 	innerMAC, innerSrc string
-	ovn                string
+	protocol, ovn      string
 }
 
 func (c *cli) bindCommand() *cobra.Command {
@@ -33,7 +34,8 @@ shows what is in force then. Several --vtep make a group: each flow takes one.
 The binding lasts until unbind or until the daemon ends. Writing it to the bindings
 file is left to you: there is no --persist.`,
 		Example: `  eipgw bind 203.0.113.7 --vtep 10.0.2.11 --vni 5001
-  eipgw bind 203.0.113.8 --vtep 10.0.2.11 --vtep 10.0.2.12 --vni 5001 --inner-mac 02:00:00:00:0a:01 --ovn 2,1`,
+  eipgw bind 203.0.113.8 --vtep 10.0.2.11 --vtep 10.0.2.12 --vni 5001 --inner-mac 02:00:00:00:0a:01 --ovn 2,1
+  eipgw bind 203.0.113.9 --vtep 10.0.2.13 --vni 5001 --protocol vxlan`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
 			f.vniGiven = cmd.Flags().Changed("vni")
@@ -52,7 +54,8 @@ file is left to you: there is no --persist.`,
 	}
 	cmd.Flags().StringSliceVar(&f.vteps, "vtep", nil, "the virtual router's tunnel address; may be repeated")
 	cmd.Flags().Uint32Var(&f.vni, "vni", 0, "virtual network identifier, 0 to 16777215")
-	cmd.Flags().Uint32Var(&f.port, "udp-port", 0, "UDP destination port; default Geneve's, 6081")
+	cmd.Flags().StringVar(&f.protocol, "protocol", "geneve", "tunnel protocol: geneve or vxlan")
+	cmd.Flags().Uint32Var(&f.port, "udp-port", 0, "UDP destination port; default 6081 for Geneve, 4789 for VXLAN")
 	cmd.Flags().StringVar(&f.innerMAC, "inner-mac", "", "inner Ethernet destination: the virtual router's own")
 	cmd.Flags().StringVar(&f.innerSrc, "inner-src-mac", "", "inner Ethernet source")
 	cmd.Flags().StringVar(&f.ovn, "ovn", "", "INPORT,OUTPORT: tunnel keys for OVN's Geneve option")
@@ -70,6 +73,9 @@ func (f *bindFlags) bind(prefix string) (b admin.Bind, err error) {
 	if f.port > 65535 {
 		return b, usage("--udp-port %d: expected 1 to 65535", f.port)
 	}
+	if _, err := encap.ParseProtocol(f.protocol); err != nil {
+		return b, usage("--protocol %q: expected geneve or vxlan", f.protocol)
+	}
 	ovn, err := f.ovnPorts()
 	if err != nil {
 		return b, err
@@ -80,7 +86,7 @@ func (f *bindFlags) bind(prefix string) (b admin.Bind, err error) {
 			return b, usage("--vtep %q: expected an IP address such as 10.0.2.11", v)
 		}
 		b.Tunnels = append(b.Tunnels, admin.BindTunnel{
-			VTEP: vtep, VNI: &f.vni, UDPPort: uint16(f.port), InnerMAC: f.innerMAC, InnerSrc: f.innerSrc, OVN: ovn,
+			VTEP: vtep, VNI: &f.vni, Protocol: f.protocol, UDPPort: uint16(f.port), InnerMAC: f.innerMAC, InnerSrc: f.innerSrc, OVN: ovn,
 		})
 	}
 	return b, nil

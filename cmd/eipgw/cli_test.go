@@ -122,16 +122,17 @@ func TestRequestsAreWhatWasTyped(t *testing.T) {
 	ok("segment", "withdraw", "198.51.100.0/24", "--dry-run")
 	ok("segment", "merge", "198.51.100.0/23")
 	ok("bind", "2001:db8::7", "--vtep", "10.0.2.11", "--vtep", "fd00::1", "--vni", "0", "--udp-port", "6082", "--inner-mac", "02:00:00:00:0a:01", "--inner-src-mac", "02:00:00:00:0a:02", "--ovn", "2,1")
+	ok("bind", "203.0.113.7", "--vtep", "10.0.2.11", "--vni", "5001", "--protocol", "vxlan")
 	ok("unbind", "2001:db8::7/128")
 
 	p := netip.MustParsePrefix
-	med, vni := uint32(5), uint32(0)
+	med, vni, vni5001 := uint32(5), uint32(0), uint32(5001)
 	spec := func(s string) admin.SegmentSpec {
 		return admin.SegmentSpec{Prefix: p(s), Communities: []string{"64512:1", "no-export"}, LargeCommunities: []string{"1:2:3"}, MED: &med}
 	}
 	tunnel := func(s string) admin.BindTunnel {
 		return admin.BindTunnel{
-			VTEP: netip.MustParseAddr(s), VNI: &vni, UDPPort: 6082,
+			VTEP: netip.MustParseAddr(s), VNI: &vni, Protocol: "geneve", UDPPort: 6082,
 			InnerMAC: "02:00:00:00:0a:01", InnerSrc: "02:00:00:00:0a:02", OVN: &admin.OVN{Inport: 2, Outport: 1},
 		}
 	}
@@ -140,6 +141,7 @@ func TestRequestsAreWhatWasTyped(t *testing.T) {
 		admin.SegmentChange{Withdraw: []netip.Prefix{p("198.51.100.0/24")}, DryRun: true},
 		admin.SegmentChange{Merge: &admin.SegmentSpec{Prefix: p("198.51.100.0/23")}},
 		admin.Bind{Prefix: p("2001:db8::7/128"), Tunnels: []admin.BindTunnel{tunnel("10.0.2.11"), tunnel("fd00::1")}},
+		admin.Bind{Prefix: p("203.0.113.7/32"), Tunnels: []admin.BindTunnel{{VTEP: netip.MustParseAddr("10.0.2.11"), VNI: &vni5001, Protocol: "vxlan"}}},
 		p("2001:db8::7/128"),
 	}, g.Changes())
 }
@@ -167,9 +169,11 @@ func TestUsageErrors(t *testing.T) {
 		{"bind 203.0.113.7", "expected --vtep ADDRESS and --vni NUMBER: which tunnel leads to the virtual router"},
 		{"bind 203.0.113.7 --vtep x --vni 1", "--vtep \"x\": expected an IP address such as 10.0.2.11"},
 		{"bind 203.0.113.7 --vtep 10.0.0.1 --vni 1 --udp-port 65536", "--udp-port 65536: expected 1 to 65535"},
+		{"bind 203.0.113.7 --vtep 10.0.0.1 --vni 1 --protocol gre", "--protocol \"gre\": expected geneve or vxlan"},
 		{"bind 203.0.113.7 --vtep 10.0.0.1 --vni 1 --ovn 2", "--ovn \"2\": expected INPORT,OUTPORT such as 2,1"},
 		{"replay", "expected a case (-c), or at least one --port: `eipgw replay --help` has examples"},
 		{"replay --port sw0", "--port \"sw0\": expected PORT=MAC[,MTU[,VLAN]], such as sw0=02:00:00:00:00:01,1500"},
+		{"replay --port sw0=02:00:00:00:00:01,1500,4095", "--port \"sw0=02:00:00:00:00:01,1500,4095\": expected PORT=MAC[,MTU[,VLAN]], such as sw0=02:00:00:00:00:01,1500"},
 		{"replay --port sw0=02:00:00:00:00:01,x", "--port \"sw0=02:00:00:00:00:01,x\": expected PORT=MAC[,MTU[,VLAN]], such as sw0=02:00:00:00:00:01,1500"},
 		{"replay --port sw0=02:00:00:00:00:01 --in sw1=x", "--in sw1=x: \"sw1\" is none of the ports"},
 		{"replay --port sw0=02:00:00:00:00:01 --adjacency 10.0.0.1=sw0", "--adjacency \"10.0.0.1=sw0\": expected VTEP=PORT,NEXT-HOP-MAC,SOURCE, such as 10.0.2.11=sw0,02:00:00:00:00:fe,10.255.0.1"},
@@ -297,7 +301,7 @@ func TestReplayCommand(t *testing.T) {
 func TestCasesAndBindingsFilesReadTunnelsAlike(t *testing.T) {
 	const tunnels = "bindings: [{prefix: 203.0.113.7/32, tunnels: [" +
 		"{vtep: 10.0.2.11, vni: 5001, udp-port: 6082, inner-mac: 02:00:00:00:0a:01, inner-src-mac: 02:00:00:00:0a:02, ovn: {inport: 2, outport: 1}}, " +
-		"{vtep: \"fd00:2::11\", vni: 1, options: \"0102800100020001\"}]}]\n"
+		"{vtep: \"fd00:2::11\", vni: 1, options: \"0102800100020001\"}, {vtep: 10.0.2.12, vni: 2, protocol: vxlan}]}]\n"
 	path := filepath.Join(t.TempDir(), "bindings.yaml")
 	require.NoError(t, os.WriteFile(path, []byte(tunnels), 0o600))
 	k, err := replay.Parse(strings.NewReader("title: x\nports: [{name: sw0, mac: 02:00:00:00:00:01}]\n" + tunnels))

@@ -30,7 +30,7 @@ func (g *gateway) Ports() []admin.Port {
 func (g *gateway) portView(worker string, p dataplane.PortStats, d deviceView) admin.Port {
 	v := admin.Port{
 		Name: p.Info.Name, ID: uint16(p.Info.ID), Queue: p.Info.Queue, Worker: worker, State: admin.StateUp,
-		Mode: d.mode(p.Info.Queue), MAC: p.Info.MAC.String(), MTU: p.Info.MTU, VLAN: g.ports[p.Info.ID-1].VLAN,
+		Mode: d.mode(p.Info.Queue), MAC: p.Info.MAC.String(), MTU: p.Info.MTU, VLAN: vlanText(g.ports[p.Info.ID-1].VLAN),
 		Rx:       admin.Traffic{Packets: p.RxPackets, Bytes: p.RxBytes},
 		Tx:       admin.Traffic{Packets: p.TxPackets, Bytes: p.TxBytes},
 		RxMissed: d.missed(p.Info.Queue), TxLost: d.lost(p.Info.Queue),

@@ -77,7 +77,7 @@ func TestBindForwardExplainUnbind(t *testing.T) {
 	code, out, _ = w.cli("why", "203.0.113.7")
 	require.Equal(t, exitOK, code)
 	for _, want := range []string{
-		"forwarded: 203.0.113.7/32 is bound, 1 of 1 tunnel resolved", "* admin by static: VTEP 10.0.2.11 VNI 5001",
+		"forwarded: 203.0.113.7/32 is bound, 1 of 1 tunnel resolved", "* admin by static: VTEP 10.0.2.11 VNI 5001 by geneve",
 		"out of mem2 to next hop", "inner packets up to 1450 bytes",
 	} {
 		assert.Contains(t, out, want)
@@ -145,6 +145,34 @@ func TestWhyKnowsTheWayOfAFlow(t *testing.T) {
 		taken[p.Dst.String()+" "+p.OuterDst.String()]++
 	}
 	assert.Len(t, taken, 3, "some way was never taken: %v", taken)
+}
+
+// A binding in VXLAN, from the command line to the frame; what VXLAN has no room for is
+// refused.
+func TestBindVXLAN(t *testing.T) {
+	w := newWorld(t, worldConfig)
+	w.network.way(vtep, fibtest.Adjacency(portID(1), local, 9))
+	code, out, errs := w.cli("bind", "203.0.113.7", "--vtep", "10.0.2.11", "--vni", "5001", "--protocol", "vxlan")
+	require.Equal(t, exitOK, code, errs)
+	assert.Contains(t, out, "vxlan")
+	w.devices[0].port(0).Inject(frame(eip))
+	var sent [][]byte
+	w.eventually("the frame leaves", func() bool { sent = append(sent, w.devices[1].port(0).Collect()...); return len(sent) == 1 })
+	p, err := encap.ParseAs(sent[0], encap.VXLAN)
+	require.NoError(t, err)
+	assert.Equal(t, []any{vtep, uint16(4789), encap.VNI(5001)}, []any{p.Dst, p.DstPort, p.VNI})
+	code, out, _ = w.cli("why", "203.0.113.7")
+	require.Equal(t, exitOK, code)
+	assert.Contains(t, out, "VTEP 10.0.2.11 VNI 5001 by vxlan")
+
+	code, _, errs = w.cli("bind", "203.0.113.7", "--vtep", "10.0.2.11", "--vni", "5001", "--protocol", "vxlan", "--ovn", "2,1")
+	assert.Equal(t, exitFailed, code)
+	assert.Contains(t, errs, "options ovn(inport 2, outport 1), want none: vxlan has no room for options")
+	vni := uint32(1)
+	_, err = w.client.Bind(context.Background(), admin.Bind{
+		Prefix: netip.PrefixFrom(eip, 32), Tunnels: []admin.BindTunnel{{VTEP: vtep, VNI: &vni, Protocol: "gre"}},
+	})
+	assert.ErrorContains(t, err, "\"gre\" is not a tunnel protocol, want geneve or vxlan")
 }
 
 // Pages of all sizes list every binding once, in order, with its own state, whatever

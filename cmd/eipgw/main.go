@@ -97,10 +97,10 @@ func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 func (c *cli) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "eipgw",
-		Short: "EIP gateway: elastic IPs in from the physical network, by BGP, AF_XDP and Geneve",
+		Short: "EIP gateway: elastic IPs in from the physical network, by BGP, AF_XDP, Geneve and VXLAN",
 		Long: `eipgw announces segments of elastic IPs (EIPs) to physical switches by BGP, learns
 from virtual routers which EIP is behind them, and forwards frames for EIPs to
-them in Geneve tunnels. Replies do not pass here.
+them in Geneve or VXLAN tunnels. Replies do not pass here.
 
   eipgw run -c /etc/eipgw/eipgw.yaml     the daemon
   eipgw show status                      what it does

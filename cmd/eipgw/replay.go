@@ -108,14 +108,16 @@ func (f *replayFlags) addPorts(k *replay.Case) error {
 			return usage("--port %q: expected %s", text, shape)
 		}
 		for i, word := range words[1:] {
-			n, err := strconv.ParseUint(word, 10, 16)
+			if i == 0 {
+				n, e := strconv.ParseUint(word, 10, 16)
+				p.MTU, err = int(n), e
+			} else {
+				var vlan encap.VLAN
+				vlan, err = encap.ParseVLAN(word)
+				p.VLAN = replay.VLAN(vlan)
+			}
 			if err != nil {
 				return usage("--port %q: expected %s", text, shape)
-			}
-			if i == 0 {
-				p.MTU = int(n)
-			} else {
-				p.VLAN = uint16(n)
 			}
 		}
 		k.Ports = append(k.Ports, p)
@@ -145,7 +147,7 @@ func (f *replayFlags) takeBindings(k *replay.Case) error {
 
 func replayTunnel(t encap.Tunnel) replay.Tunnel {
 	return replay.Tunnel{
-		VTEP: t.VTEP, VNI: t.VNI, UDPPort: t.Port, InnerMAC: replay.MAC(t.InnerDst), InnerSrcMAC: replay.MAC(t.InnerSrc),
+		VTEP: t.VTEP, VNI: t.VNI, Protocol: replay.Protocol(t.Protocol), UDPPort: t.Port, InnerMAC: replay.MAC(t.InnerDst), InnerSrcMAC: replay.MAC(t.InnerSrc),
 		Options: hex.EncodeToString(t.Options.AppendTo(nil)),
 	}
 }

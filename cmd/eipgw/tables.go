@@ -27,7 +27,7 @@ func joinPrefixes(ps []netip.Prefix) string {
 }
 
 func (c *cli) printBindings(list []admin.Binding) error {
-	t := newTable("EIP", "VTEP", "VNI>", "STATE", "SOURCE", "CARRIER", "AGE>")
+	t := newTable("EIP", "VTEP", "TUNNEL", "VNI>", "STATE", "SOURCE", "CARRIER", "AGE>")
 	for _, b := range list {
 		state := b.State
 		if b.Problem != "" {
@@ -35,13 +35,13 @@ func (c *cli) printBindings(list []admin.Binding) error {
 		}
 		for i, tunnel := range b.Tunnels {
 			if i > 0 {
-				t.row(blank, tunnel.VTEP, tunnel.VNI, blank, blank, blank, blank)
+				t.row(blank, tunnel.VTEP, tunnel.Protocol, tunnel.VNI, blank, blank, blank, blank)
 				continue
 			}
-			t.row(b.Prefix, tunnel.VTEP, tunnel.VNI, state, joinWords(b.Sources), joinWords(b.Carriers), c.age(b.Learned))
+			t.row(b.Prefix, tunnel.VTEP, tunnel.Protocol, tunnel.VNI, state, joinWords(b.Sources), joinWords(b.Carriers), c.age(b.Learned))
 		}
 		if len(b.Tunnels) == 0 {
-			t.row(b.Prefix, "", "", state, joinWords(b.Sources), joinWords(b.Carriers), c.age(b.Learned))
+			t.row(b.Prefix, "", "", "", state, joinWords(b.Sources), joinWords(b.Carriers), c.age(b.Learned))
 		}
 	}
 	return t.print(c.out, "no bindings")
@@ -84,10 +84,7 @@ func (c *cli) printPorts(list []admin.Port) error {
 	t := newTable("PORT", "QUEUE>", "WORKER", "STATE", "MODE", "MAC", "MTU>", "VLAN>", "RX FRAMES>", "RX BYTES>", "TX FRAMES>", "TX BYTES>", "RX MISSED>", "TX LOST>")
 	var notes strings.Builder
 	for _, p := range list {
-		vlan, state := "", p.State
-		if p.VLAN != 0 {
-			vlan = strconv.Itoa(int(p.VLAN))
-		}
+		state := p.State
 		if state != admin.StateUp {
 			state = "DOWN"
 			fmt.Fprintf(&notes, "%s queue %d is down: %s\n", p.Name, p.Queue, p.State)
@@ -95,7 +92,7 @@ func (c *cli) printPorts(list []admin.Port) error {
 		for _, note := range p.Notes {
 			fmt.Fprintf(&notes, "%s: %s\n", p.Name, note)
 		}
-		t.row(p.Name, p.Queue, p.Worker, state, p.Mode, p.MAC, p.MTU, vlan,
+		t.row(p.Name, p.Queue, p.Worker, state, p.Mode, p.MAC, p.MTU, p.VLAN,
 			count(p.Rx.Packets), size(p.Rx.Bytes), count(p.Tx.Packets), size(p.Tx.Bytes), count(p.RxMissed), count(p.TxLost))
 	}
 	if err := t.print(c.out, "no ports"); err != nil {
@@ -170,14 +167,11 @@ func (c *cli) printUnderlay(list []admin.VTEP) error {
 			if i > 0 {
 				first, state = blank, blank
 			}
-			vlan, hop := "", ""
-			if w.VLAN != 0 {
-				vlan = strconv.Itoa(int(w.VLAN))
-			}
+			hop := ""
 			if w.NextHop.IsValid() {
 				hop = w.NextHop.String()
 			}
-			t.row(first, state, w.Port, hop, w.DstMAC, w.Local, vlan, w.MTU)
+			t.row(first, state, w.Port, hop, w.DstMAC, w.Local, w.VLAN, w.MTU)
 		}
 	}
 	return t.print(c.out, "no VTEPs: no binding names one")

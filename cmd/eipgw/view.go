@@ -123,7 +123,7 @@ func bindingState(s *rib.PrefixState, b fib.BindingState) string {
 func tunnelView(t encap.Tunnel) admin.Tunnel {
 	t = t.Canonical()
 	v := admin.Tunnel{
-		VTEP: t.VTEP, VNI: uint32(t.VNI), UDPPort: t.Port,
+		VTEP: t.VTEP, VNI: uint32(t.VNI), Protocol: t.Protocol.String(), UDPPort: t.Port,
 		InnerMAC: t.InnerDst.String(), InnerSrc: t.InnerSrc.String(),
 	}
 	if t.Options.Len() > 0 {
@@ -232,8 +232,16 @@ func (g *gateway) Underlay() []admin.VTEP {
 func (g *gateway) wayView(a fib.Adjacency) admin.Way {
 	return admin.Way{
 		Port: g.portName(a.Port), SrcMAC: a.Outer.Src.String(), DstMAC: a.Outer.Dst.String(),
-		VLAN: a.Outer.VLAN, Local: a.Outer.Local, MTU: a.MTU,
+		VLAN: vlanText(a.Outer.VLAN), Local: a.Outer.Local, MTU: a.MTU,
 	}
+}
+
+// vlanText is what the API says of tags: nothing when there are none.
+func vlanText(v encap.VLAN) string {
+	if v.IsZero() {
+		return ""
+	}
+	return v.String()
 }
 
 // portName is what the configuration calls a port.

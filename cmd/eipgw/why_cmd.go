@@ -142,7 +142,7 @@ func (c *cli) whyBinding(p *page, b *admin.WhyEIP) {
 }
 
 func tunnelText(t *admin.Tunnel) string {
-	s := fmt.Sprintf("VTEP %s VNI %d inner MAC %s", t.VTEP, t.VNI, t.InnerMAC)
+	s := fmt.Sprintf("VTEP %s VNI %d by %s inner MAC %s", t.VTEP, t.VNI, t.Protocol, t.InnerMAC)
 	if t.Options != "" {
 		s += " " + t.Options
 	}
@@ -160,8 +160,8 @@ func whyTunnel(p *page, t *admin.WhyWay, chosen int) {
 		if i == chosen {
 			mark = "* "
 		}
-		if w.VLAN != 0 {
-			vlan = fmt.Sprintf(" VLAN %d", w.VLAN)
+		if w.VLAN != "" {
+			vlan = " VLAN " + w.VLAN
 		}
 		p.more("%sout of %s%s to next hop %s, from %s %s; inner packets up to %d bytes", mark, w.Port, vlan, w.DstMAC, w.Local, w.SrcMAC, w.Inner)
 	}

@@ -38,10 +38,13 @@ func WayScore(hash, seed uint32) uint32 { return Score(wayHash(hash), seed) }
 func wayHash(hash uint32) uint32 { return Mix(hash ^ 0x9e3779b9) }
 
 // waySeed is what a way brings into the choice among the ways to a VTEP, which is
-// this gateway's own: the next hop, whatever order the underlay lists it in.
+// this gateway's own: port, VLAN and next hop, whatever order the underlay lists it in.
 func waySeed(a Adjacency) uint32 {
 	b := binary.BigEndian.AppendUint16(nil, uint16(a.Port))
-	b = binary.BigEndian.AppendUint16(b, a.Outer.VLAN)
+	b = binary.BigEndian.AppendUint16(b, a.Outer.VLAN.C)
+	if s := a.Outer.VLAN.S; s != 0 {
+		b = binary.BigEndian.AppendUint16(b, s)
+	}
 	return Mix(fnv1a(append(b, a.Outer.Dst[:]...)))
 }
 

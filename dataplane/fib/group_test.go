@@ -33,6 +33,7 @@ func TestSeedVectors(t *testing.T) {
 			VTEP: netip.MustParseAddr("2001:db8::11"), VNI: 0xabcdef, Port: 4789,
 			InnerDst: encap.MAC{2, 0, 0, 0, 0, 11}, InnerSrc: encap.MAC{2, 0, 0, 0, 0, 12}, Options: options,
 		}, 0x839ff16f},
+		{encap.Tunnel{VTEP: netip.MustParseAddr("10.0.2.11"), VNI: 5001, Protocol: encap.VXLAN}, 0x5b247273},
 	} {
 		assert.Equal(t, v.seed, fib.Seed(v.tunnel), "%s", v.tunnel)
 		assert.Equal(t, fib.Seed(v.tunnel), fib.Seed(v.tunnel.Canonical()))
@@ -259,6 +260,45 @@ func TestEqualTunnelsShare(t *testing.T) {
 	assert.Equal(t, 2, st.Entries)
 	assert.Equal(t, 1, st.Groups)
 	assert.Equal(t, 2, st.VTEPs)
+}
+
+// TestMixedGroup: the same VTEP and VNI by Geneve and by VXLAN are two tunnels with two
+// entries, and a group of both splits flows between them as any group does.
+func TestMixedGroup(t *testing.T) {
+	g := newRig(t, fib.TableOptions{})
+	vxlan := tun(1)
+	vxlan.Protocol = encap.VXLAN
+	assert.NotEqual(t, fib.Seed(tun(1)), fib.Seed(vxlan))
+	samePort := tun(1)
+	samePort.Port = encap.VXLANPort
+	assert.NotEqual(t, fib.Seed(samePort), fib.Seed(vxlan), "the protocol counts, not the port alone")
+
+	g.apply(fib.Binding{Prefix: eip, Tunnels: []encap.Tunnel{vxlan, tun(1)}})
+	st := g.c.Stats()
+	assert.Equal(t, []int{2, 2, 1, 1}, []int{st.Tunnels, st.Entries, st.Groups, st.VTEPs})
+
+	counts := map[encap.Protocol]int{}
+	g.r.Begin()
+	defer g.r.End()
+	var v [1]fib.Value
+	g.r.Lookup4([]uint32{203<<24 | 113<<8 | 7}, v[:])
+	for i := range uint32(4000) {
+		hash := fib.Mix(i + 1)
+		e := g.r.Entry(v[0], hash)
+		want := tun(1)
+		if fib.Score(hash, fib.Seed(vxlan)) > fib.Score(hash, fib.Seed(want)) {
+			want = vxlan
+		}
+		frame := make([]byte, e.Header.Len()+20)
+		e.Header.Apply(frame, encap.Inner{})
+		p, err := encap.ParseAs(frame, want.Protocol)
+		require.NoError(t, err)
+		require.Equal(t, want.Canonical(), encap.Tunnel{
+			VTEP: p.Dst, VNI: p.VNI, Protocol: p.Protocol, Port: p.DstPort, InnerDst: p.InnerDst, InnerSrc: p.InnerSrc,
+		})
+		counts[p.Protocol]++
+	}
+	assert.InDelta(t, 2000, counts[encap.VXLAN], 200)
 }
 
 // TestUnresolved: a binding whose VTEP has no way is kept and shown, and forwards

@@ -36,7 +36,7 @@ func (c *Case) resolver() ways {
 			out[u.VTEP] = append(out[u.VTEP], fib.Adjacency{
 				Port: c.port(w.Port).ID, MTU: w.MTU,
 				Outer: encap.Outer{
-					Src: encap.MAC(w.SrcMAC), Dst: encap.MAC(w.DstMAC), VLAN: w.VLAN, Local: w.Local, TTL: c.Tunnel.TTL,
+					Src: encap.MAC(w.SrcMAC), Dst: encap.MAC(w.DstMAC), VLAN: encap.VLAN(w.VLAN), Local: w.Local, TTL: c.Tunnel.TTL,
 					ZeroChecksum6: c.Tunnel.UDP6Checksum == ChecksumZero,
 				},
 			})

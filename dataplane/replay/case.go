@@ -2,6 +2,7 @@ package replay
 
 import (
 	"net/netip"
+	"strings"
 
 	"github.com/eipgw/eipgw/dataplane/fib"
 	"github.com/eipgw/eipgw/encap"
@@ -29,10 +30,10 @@ type Port struct {
 	ID   fib.PortID `yaml:"id,omitempty"`
 	MAC  MAC        `yaml:"mac"`
 	MTU  int        `yaml:"mtu,omitempty"`
-	VLAN uint16     `yaml:"vlan,omitempty"`
+	VLAN VLAN       `yaml:"vlan,omitempty"`
 
 	// Rules that are those of a port.
-	VLANs      []VLAN       `yaml:"vlans,omitempty"`
+	VLANs      []Tags       `yaml:"vlans,omitempty"`
 	ICMPSource []netip.Addr `yaml:"icmp-source,omitempty"` // one of each family at most
 
 	// In is the pcap file of what arrives; "" is nothing. Out is the file for what
@@ -51,6 +52,7 @@ type Binding struct {
 type Tunnel struct {
 	VTEP        netip.Addr `yaml:"vtep"`
 	VNI         encap.VNI  `yaml:"vni"`
+	Protocol    Protocol   `yaml:"protocol,omitempty"`
 	UDPPort     uint16     `yaml:"udp-port,omitempty"`
 	InnerMAC    MAC        `yaml:"inner-mac,omitempty"`
 	InnerSrcMAC MAC        `yaml:"inner-src-mac,omitempty"`
@@ -75,7 +77,7 @@ type Way struct {
 	Port   string     `yaml:"port"`
 	SrcMAC MAC        `yaml:"src-mac,omitempty"`
 	DstMAC MAC        `yaml:"dst-mac"`
-	VLAN   uint16     `yaml:"vlan,omitempty"`
+	VLAN   VLAN       `yaml:"vlan,omitempty"`
 	Local  netip.Addr `yaml:"local"`
 	MTU    uint16     `yaml:"mtu,omitempty"`
 }
@@ -91,6 +93,39 @@ const (
 	ChecksumCompute = "compute"
 	ChecksumZero    = "zero"
 )
+
+// Protocol is a tunnel protocol that reads and writes itself by name.
+type Protocol encap.Protocol
+
+// String is the protocol's name.
+func (p Protocol) String() string { return encap.Protocol(p).String() }
+
+// MarshalText implements encoding.TextMarshaler.
+func (p Protocol) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (p *Protocol) UnmarshalText(text []byte) error {
+	q, err := encap.ParseProtocol(string(text))
+	*p = Protocol(q)
+	return err
+}
+
+// VLAN is tags in the form of encap.ParseVLAN.
+type VLAN encap.VLAN
+
+// IsZero says whether there is no tag; the YAML encoder leaves such a key out.
+func (v VLAN) IsZero() bool { return encap.VLAN(v).IsZero() }
+
+// MarshalText implements encoding.TextMarshaler.
+func (v VLAN) MarshalText() ([]byte, error) { return encap.VLAN(v).MarshalText() }
+
+// UnmarshalYAML reads the value as it is written: 100.200 is two numbers, not one with
+// a fraction that 100.2 would be as well.
+func (v *VLAN) UnmarshalYAML(text []byte) error {
+	vlan, err := encap.ParseVLAN(strings.Trim(string(text), "\"' \n"))
+	*v = VLAN(vlan)
+	return err
+}
 
 // MAC is an Ethernet address that reads and writes itself in colon form.
 type MAC encap.MAC

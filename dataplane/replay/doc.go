@@ -19,7 +19,8 @@
 //	    id: 1                               # default: position in the list, from 1
 //	    mac: 02:00:00:00:00:01              # * outer source address of what leaves
 //	    mtu: 1500                           # default 1500: largest IP packet
-//	    vlan: 0                             # default untagged: tag of what leaves
+//	    vlan: 0                             # default untagged: tag of what leaves; 100.200 is
+//	                                        # 802.1Q 200 inside 802.1ad 100, 100.0 802.1ad alone
 //	    vlans: [0, 100, 100.200]            # default any: tags of what arrives; 0 is untagged
 //	    icmp-source: [192.0.2.1, "2001:db8::1"] # default: that of the rules; from where its frames are answered
 //	bindings:                               # prefix and tunnels as in a bindings file
@@ -27,6 +28,7 @@
 //	    tunnels:                            # *
 //	      - vtep: 10.0.2.11                 # *
 //	        vni: 5001                       # *
+//	        protocol: geneve                # default; or vxlan
 //	        udp-port: 6081                  # default: the protocol's own
 //	        inner-mac: 02:00:00:00:0a:01    # default: encap.DefaultInnerDst
 //	        inner-src-mac: 02:00:00:00:0a:02 # default: encap.DefaultInnerSrc

@@ -116,9 +116,6 @@ func (c *Case) completePorts(bad func(string, string, ...any)) {
 		if p.MTU < 68 || p.MTU > 65535 {
 			bad(key+".mtu", "%d: expected 68 to 65535 bytes", p.MTU)
 		}
-		if p.VLAN > 4094 {
-			bad(key+".vlan", "%d: expected 1 to 4094, or 0 for untagged", p.VLAN)
-		}
 	}
 }
 
@@ -175,7 +172,7 @@ func (c *Case) completeWay(vtep netip.Addr, w *Way, key string, bad func(string,
 	if w.SrcMAC.IsZero() {
 		w.SrcMAC = p.MAC
 	}
-	if w.VLAN == 0 {
+	if w.VLAN.IsZero() {
 		w.VLAN = p.VLAN
 	}
 	if w.MTU == 0 {
@@ -183,9 +180,6 @@ func (c *Case) completeWay(vtep netip.Addr, w *Way, key string, bad func(string,
 	}
 	if w.DstMAC.IsZero() {
 		bad(key+".dst-mac", "missing: expected the next hop's Ethernet address")
-	}
-	if w.VLAN > 4094 {
-		bad(key+".vlan", "%d: expected 1 to 4094", w.VLAN)
 	}
 	if !w.Local.IsValid() || w.Local.Is4() != vtep.Is4() {
 		bad(key+".local", "%s: expected an outer source address of the family of VTEP %s", w.Local, vtep)

@@ -21,13 +21,14 @@ const full = `
 title: every key
 rfc: RFC 8926 section 3.4
 ports:
-  - {name: sw0, id: 7, mac: 02:00:00:00:00:01, mtu: 1600, vlan: 100}
+  - {name: sw0, id: 7, mac: 02:00:00:00:00:01, mtu: 1600, vlan: 100.200}
   - {name: sw1, mac: "02:00:00:00:00:02"}
 bindings:
   - prefix: 203.0.113.7/32
     tunnels:
       - {vtep: 10.0.2.11, vni: 5001, udp-port: 6082, inner-mac: 02:00:00:00:0a:01, inner-src-mac: 02:00:00:00:0a:02, ovn: {inport: 2, outport: 1}}
       - {vtep: "fd00:2::11", vni: 0, options: "0102800100020001"}
+      - {vtep: 10.0.2.11, vni: 7, protocol: vxlan}
 underlay:
   - vtep: 10.0.2.11
     ways:
@@ -46,12 +47,12 @@ func parse(t *testing.T, text string) Case {
 func TestDefaultsAreFilledIn(t *testing.T) {
 	c := parse(t, full)
 	assert.Equal(t, []Port{
-		{Name: "sw0", ID: 7, MAC: MAC{2, 0, 0, 0, 0, 1}, MTU: 1600, VLAN: 100},
+		{Name: "sw0", ID: 7, MAC: MAC{2, 0, 0, 0, 0, 1}, MTU: 1600, VLAN: VLAN{S: 100, C: 200}},
 		{Name: "sw1", ID: 2, MAC: MAC{2, 0, 0, 0, 0, 2}, MTU: 1500},
 	}, c.Ports)
 	assert.Equal(t, []Way{
-		{Port: "sw0", SrcMAC: MAC{2, 0, 0, 0, 0, 1}, DstMAC: MAC{2, 0, 0, 0, 0, 0xfe}, VLAN: 100, Local: netip.MustParseAddr("10.255.0.1"), MTU: 1600},
-		{Port: "sw1", SrcMAC: MAC{2, 0, 0, 0, 0, 9}, DstMAC: MAC{2, 0, 0, 0, 0, 0xfd}, VLAN: 5, Local: netip.MustParseAddr("10.255.0.1"), MTU: 1400},
+		{Port: "sw0", SrcMAC: MAC{2, 0, 0, 0, 0, 1}, DstMAC: MAC{2, 0, 0, 0, 0, 0xfe}, VLAN: VLAN{S: 100, C: 200}, Local: netip.MustParseAddr("10.255.0.1"), MTU: 1600},
+		{Port: "sw1", SrcMAC: MAC{2, 0, 0, 0, 0, 9}, DstMAC: MAC{2, 0, 0, 0, 0, 0xfd}, VLAN: VLAN{C: 5}, Local: netip.MustParseAddr("10.255.0.1"), MTU: 1400},
 	}, c.Underlay[0].Ways)
 
 	b, err := c.FIB()
@@ -61,6 +62,7 @@ func TestDefaultsAreFilledIn(t *testing.T) {
 		InnerDst: encap.MAC{2, 0, 0, 0, 10, 1}, InnerSrc: encap.MAC{2, 0, 0, 0, 10, 2}, Options: encap.OVNOptions(2, 1),
 	}, b[0].Tunnels[0])
 	assert.Equal(t, encap.OVNOptions(2, 1), b[0].Tunnels[1].Options)
+	assert.Equal(t, encap.Tunnel{VTEP: netip.MustParseAddr("10.0.2.11"), VNI: 7, Protocol: encap.VXLAN}, b[0].Tunnels[2])
 
 	minimal := parse(t, "title: x\nports: [{name: a, mac: 02:00:00:00:00:01}]\n")
 	assert.Equal(t, Tunnels{UDP6Checksum: ChecksumCompute, TTL: 64}, minimal.Tunnel)
@@ -81,10 +83,15 @@ func TestMistakesAreNamed(t *testing.T) {
 		{"unknown key", full + "portz: []\n", `unknown field "portz"`},
 		{"no title", "ports: [{name: a, mac: 02:00:00:00:00:01}]", "title: missing"},
 		{"no ports", "title: x", "ports: missing: expected at least one"},
-		{"port", "title: x\nports: [{name: a/b, mtu: 67, vlan: 4095}]",
+		{"port", "title: x\nports: [{name: a/b, mtu: 67}]",
 			"ports[0].name: \"a/b\": expected letters, digits, '_', '.' or '-'\n" +
 				"ports[0].mac: missing: expected an Ethernet address such as 02:00:00:00:00:01\n" +
-				"ports[0].mtu: 67: expected 68 to 65535 bytes\nports[0].vlan: 4095: expected 1 to 4094, or 0 for untagged"},
+				"ports[0].mtu: 67: expected 68 to 65535 bytes"},
+		{"VLAN", strings.Replace(full, "100.200", "4095", 1), `"4095" is not a VLAN`},
+		{"VLAN of three", strings.Replace(full, "vlan: 100.200", `vlan: "100.200.300"`, 1), `"100.200.300" is not a VLAN`},
+		{"VLAN of a way", strings.Replace(full, "vlan: 5,", "vlan: 5.4095,", 1), `"5.4095" is not a VLAN`},
+		{"protocol", strings.Replace(full, "protocol: vxlan", "protocol: gre", 1), `"gre" is not a tunnel protocol, want geneve or vxlan`},
+		{"options of VXLAN", strings.Replace(full, "protocol: vxlan", `protocol: vxlan, options: "0102800100020001"`, 1), "bindings[0].tunnels[2]: protocol: vxlan: expected geneve, which alone has options"},
 		{"ports alike", "title: x\nports: [{name: a, id: 2, mac: 02:00:00:00:00:01}, {name: a, mac: 02:00:00:00:00:01}]",
 			"ports[1].name: \"a\" is there twice\nports[1].id: 2 is there twice"},
 		{"MAC", "title: x\nports: [{name: a, mac: 02:00:00:00:00}]", `"02:00:00:00:00" is not a 48-bit Ethernet address`},

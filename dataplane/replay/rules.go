@@ -48,8 +48,8 @@ type ICMPLimits struct {
 	SourceBurst int `yaml:"source-burst,omitempty"`
 }
 
-// VLAN is the tags of a frame: 0, 100, or 100.200 with the outer one first.
-type VLAN dataplane.VLAN
+// Tags are the VLANs of a frame that arrives: 0, 100, or 100.200 with the outer one first.
+type Tags dataplane.VLAN
 
 // CompileRules is the rules of a complete case.
 func (c *Case) CompileRules() (*dataplane.Rules, error) {
@@ -174,7 +174,7 @@ func (d DSCP) policy(bad complaint) dataplane.DSCPPolicy {
 }
 
 // String is the tags as the case writes them.
-func (v VLAN) String() string {
+func (v Tags) String() string {
 	if v.Inner != 0 {
 		return fmt.Sprintf("%d.%d", v.Outer, v.Inner)
 	}
@@ -182,10 +182,10 @@ func (v VLAN) String() string {
 }
 
 // MarshalText implements encoding.TextMarshaler.
-func (v VLAN) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
+func (v Tags) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
 
 // UnmarshalYAML reads the tags as they stand in the file: 100.200 is no fraction.
-func (v *VLAN) UnmarshalYAML(text []byte) error {
+func (v *Tags) UnmarshalYAML(text []byte) error {
 	s := strings.Trim(string(text), `"' `)
 	outer, inner, both := strings.Cut(s, ".")
 	o, err := strconv.ParseUint(outer, 10, 16)
@@ -196,6 +196,6 @@ func (v *VLAN) UnmarshalYAML(text []byte) error {
 	if err != nil {
 		return fmt.Errorf("VLAN %q: expected 0 for untagged, one identifier, or two such as 100.200", s)
 	}
-	*v = VLAN{Outer: uint16(o), Inner: uint16(i)}
+	*v = Tags{Outer: uint16(o), Inner: uint16(i)}
 	return nil
 }

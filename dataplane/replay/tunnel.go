@@ -11,7 +11,7 @@ import (
 // Encap is the tunnel as the forwarder takes it.
 func (t *Tunnel) Encap() (encap.Tunnel, error) {
 	e := encap.Tunnel{
-		VTEP: t.VTEP, VNI: t.VNI, Port: t.UDPPort,
+		VTEP: t.VTEP, VNI: t.VNI, Protocol: encap.Protocol(t.Protocol), Port: t.UDPPort,
 		InnerDst: encap.MAC(t.InnerMAC), InnerSrc: encap.MAC(t.InnerSrcMAC),
 	}
 	switch {
@@ -22,6 +22,9 @@ func (t *Tunnel) Encap() (encap.Tunnel, error) {
 	}
 	options, err := t.options()
 	e.Options = options
+	if err == nil && e.Protocol != encap.Geneve && options.Len() > 0 {
+		err = fmt.Errorf("protocol: %s: expected %s, which alone has options", e.Protocol, encap.Geneve)
+	}
 	return e, err
 }
 

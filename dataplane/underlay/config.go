@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/eipgw/eipgw/dataplane/fib"
+	"github.com/eipgw/eipgw/encap"
 )
 
 // Port is an interface through which VTEPs may be reached.
@@ -15,10 +16,12 @@ type Port struct {
 	ID   fib.PortID
 	Name string // of the kernel's interface; it may appear and vanish while Run runs
 
-	// VLAN is the 802.1Q identifier of frames whose route leads over the interface
-	// itself; 0 is untagged. A route over a VLAN sub-interface of the port uses the
-	// sub-interface's.
-	VLAN uint16
+	// VLAN is the tags of frames whose route leads over the interface itself. A route
+	// over a VLAN sub-interface of the port has the sub-interface's: one 802.1Q or
+	// 802.1ad tag, or both where an 802.1Q sub-interface sits on an 802.1ad one. With
+	// both, the path MTU is at most the port's MTU less 4, for not every interface takes
+	// frames with two tags beyond its MTU.
+	VLAN encap.VLAN
 }
 
 // Config is what New needs. The zero value of a field with a default means the default.
@@ -54,7 +57,7 @@ const (
 	defaultTTL           = 64
 	defaultReprobe       = 10 * time.Second
 	defaultReceiveBuffer = 8 << 20
-	maxVLAN              = 4094
+	maxVID               = 4094
 )
 
 // withDefaults checks c and fills in the defaults.
@@ -102,8 +105,8 @@ func (c Config) checkPorts() error {
 			return fmt.Errorf("underlay: port ID %d is there twice, the second time for %s", p.ID, p.Name)
 		case names[p.Name]:
 			return fmt.Errorf("underlay: interface %s is two ports", p.Name)
-		case p.VLAN > maxVLAN:
-			return fmt.Errorf("underlay: port %s: VLAN %d, want 0 to %d", p.Name, p.VLAN, maxVLAN)
+		case max(p.VLAN.S, p.VLAN.C) > maxVID:
+			return fmt.Errorf("underlay: port %s: VLAN %d, want 0 to %d", p.Name, max(p.VLAN.S, p.VLAN.C), maxVID)
 		}
 		ids[p.ID], names[p.Name] = true, true
 	}

@@ -37,7 +37,7 @@ type path struct {
 	port  fib.PortID
 	mtu   uint16
 	mac   encap.MAC // of the interface
-	vlan  uint16
+	vlan  encap.VLAN
 	local netip.Addr
 	err   error // why the path is of no use; the other fields are void then
 }
@@ -82,7 +82,11 @@ func (v *view) path(dst netip.Addr, r route, h nexthop) path {
 	if err != nil {
 		return path{err: err}
 	}
-	mtu := min(out.mtu, v.links[v.parentOf(out)].mtu, math.MaxUint16)
+	stack := v.stack(out)
+	mtu := min(math.MaxUint16, stack[len(stack)-1].mtu-secondTag(vlan))
+	for _, l := range stack {
+		mtu = min(mtu, l.mtu)
+	}
 	if r.mtu > 0 {
 		mtu = min(mtu, r.mtu)
 	}
@@ -104,41 +108,75 @@ func (v *view) path(dst netip.Addr, r route, h nexthop) path {
 	return p
 }
 
-// parentOf is the index of the interface that a VLAN sub-interface sits on, or that of
-// the interface itself.
-func (v *view) parentOf(l link) int {
-	if l.parent != 0 {
-		return l.parent
+// stack is an interface and, below a VLAN sub-interface, those that it sits on, down to
+// a port, but no further than two tags reach.
+func (v *view) stack(l link) []link {
+	all := []link{l}
+	for len(all) <= 2 && l.parent != 0 {
+		if _, isPort := v.ports[l.index]; isPort {
+			break
+		}
+		l = v.links[l.parent]
+		all = append(all, l)
 	}
-	return l.index
+	return all
+}
+
+// tags are those of a stack of VLAN sub-interfaces, the topmost first, over a port.
+func tags(stack []link) (vlan encap.VLAN, err error) {
+	for i, l := range stack[:len(stack)-1] {
+		switch {
+		case l.vlanType == unix.ETH_P_8021Q && i == 0:
+			vlan.C = l.vlan
+		case l.vlanType == unix.ETH_P_8021AD && i == len(stack)-2:
+			vlan.S = l.vlan
+		case len(stack) == 2:
+			return vlan, fmt.Errorf("the tag of %s is of EtherType %#04x; only 802.1Q (0x8100) and 802.1ad (0x88a8) are supported", l.name, l.vlanType)
+		default:
+			return vlan, fmt.Errorf("the tags of %s are not 802.1Q (0x8100) on 802.1ad (0x88a8); only those are supported", stack[0].name)
+		}
+	}
+	return vlan, nil
+}
+
+// secondTag is what a second tag takes of the MTU of an interface: beyond an IP packet of
+// its MTU and an Ethernet header, every interface takes one tag, not every one takes two.
+func secondTag(vlan encap.VLAN) int {
+	if vlan.S != 0 && vlan.C != 0 {
+		return 4
+	}
+	return 0
 }
 
 // outlet finds the port and the VLAN through which a next hop is reached.
-func (v *view) outlet(h nexthop) (out link, port Port, vlan uint16, err error) {
+func (v *view) outlet(h nexthop) (out link, port Port, vlan encap.VLAN, err error) {
 	out, ok := v.links[h.index]
 	if !ok {
-		return out, port, 0, fmt.Errorf("the interface with index %d is gone", h.index)
+		return out, port, vlan, fmt.Errorf("the interface with index %d is gone", h.index)
 	}
-	port, isPort := v.ports[out.index]
-	vlan = port.VLAN
-	if !isPort && out.parent != 0 {
-		port, isPort = v.ports[out.parent]
-		vlan = out.vlan
+	stack := v.stack(out)
+	parent := stack[len(stack)-1]
+	port, isPort := v.ports[parent.index]
+	var tagErr error
+	if len(stack) == 1 {
+		vlan = port.VLAN
+	} else {
+		vlan, tagErr = tags(stack)
 	}
-	parent := v.links[v.parentOf(out)]
 	switch {
 	case !isPort:
 		err = fmt.Errorf("its route leads over %s, which is not a port (%s)", out.name, v.portNames())
-	case out.parent != 0 && out.vlanType != unix.ETH_P_8021Q:
-		err = fmt.Errorf("the tag of %s is of EtherType %#04x; only 802.1Q (0x8100) is supported", out.name, out.vlanType)
+	case tagErr != nil:
+		err = tagErr
 	case h.encap:
 		err = fmt.Errorf("its route over %s has an encapsulation of its own, which is not supported", out.name)
 	case h.dead:
 		err = fmt.Errorf("its next hop over %s is dead", out.name)
 	case !parent.up:
 		err = fmt.Errorf("port %s is down", parent.name)
-	case !out.up:
-		err = fmt.Errorf("interface %s is down", out.name)
+	case slices.ContainsFunc(stack, func(l link) bool { return !l.up }):
+		i := slices.IndexFunc(stack, func(l link) bool { return !l.up })
+		err = fmt.Errorf("interface %s is down", stack[i].name)
 	case out.mac.IsZero():
 		err = fmt.Errorf("interface %s has no Ethernet address", out.name)
 	}
@@ -206,7 +244,8 @@ func (v *view) way(p path) Way {
 func compareWays(a, b Way) int {
 	return cmp.Or(
 		cmp.Compare(a.Port, b.Port),
-		cmp.Compare(a.Outer.VLAN, b.Outer.VLAN),
+		cmp.Compare(a.Outer.VLAN.S, b.Outer.VLAN.S),
+		cmp.Compare(a.Outer.VLAN.C, b.Outer.VLAN.C),
 		a.NextHop.Compare(b.NextHop),
 		cmp.Compare(a.Interface, b.Interface),
 	)

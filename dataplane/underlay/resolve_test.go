@@ -17,30 +17,41 @@ func TestOutlet(t *testing.T) {
 	service := vlan5
 	service.vlanType = 0x88a8
 	inner := link{index: 4, name: "sw0.5.6", mac: gwMAC, mtu: 1400, up: true, parent: 3, vlan: 6, vlanType: 0x8100}
+	third := link{index: 5, name: "sw0.5.6.7", mac: gwMAC, mtu: 1400, up: true, parent: 4, vlan: 7, vlanType: 0x8100}
+	typed := func(l link, etherType uint16) link { l.vlanType = etherType; return l }
+	none := encap.VLAN{}
 	noMAC := sw0
 	noMAC.mac = encap.MAC{}
 
 	for name, c := range map[string]struct {
 		links []link
 		hop   nexthop
-		vlan  uint16 // wanted
-		err   string // wanted
+		vlan  encap.VLAN // wanted
+		err   string     // wanted
 	}{
-		"port":                      {[]link{sw0}, nexthop{index: 2}, 12, ""},
-		"VLAN sub-interface":        {[]link{sw0, vlan5}, nexthop{index: 3}, 5, ""},
-		"gone":                      {[]link{sw0}, nexthop{index: 9}, 0, "index 9 is gone"},
-		"not a port":                {[]link{sw0, {index: 9, name: "eth9"}}, nexthop{index: 9}, 0, "over eth9, which is not a port (sw0)"},
-		"802.1ad":                   {[]link{sw0, service}, nexthop{index: 3}, 0, "EtherType 0x88a8; only 802.1Q"},
-		"two tags":                  {[]link{sw0, vlan5, inner}, nexthop{index: 4}, 0, "over sw0.5.6, which is not a port"},
-		"lwtunnel":                  {[]link{sw0}, nexthop{index: 2, encap: true}, 0, "encapsulation of its own"},
-		"dead":                      {[]link{sw0}, nexthop{index: 2, dead: true}, 0, "dead"},
-		"port down":                 {[]link{down(sw0)}, nexthop{index: 2}, 0, "port sw0 is down"},
-		"parent of the VLAN down":   {[]link{down(sw0), vlan5}, nexthop{index: 3}, 0, "port sw0 is down"},
-		"the VLAN interface down":   {[]link{sw0, down(vlan5)}, nexthop{index: 3}, 0, "interface sw0.5 is down"},
-		"tunnel without an address": {[]link{noMAC}, nexthop{index: 2}, 0, "no Ethernet address"},
+		"port":                      {[]link{sw0}, nexthop{index: 2}, encap.VLAN{S: 11, C: 12}, ""},
+		"VLAN sub-interface":        {[]link{sw0, vlan5}, nexthop{index: 3}, encap.VLAN{C: 5}, ""},
+		"gone":                      {[]link{sw0}, nexthop{index: 9}, none, "index 9 is gone"},
+		"not a port":                {[]link{sw0, {index: 9, name: "eth9"}}, nexthop{index: 9}, none, "over eth9, which is not a port (sw0)"},
+		"802.1ad":                   {[]link{sw0, service}, nexthop{index: 3}, encap.VLAN{S: 5}, ""},
+		"802.1Q on 802.1ad":         {[]link{sw0, service, inner}, nexthop{index: 4}, encap.VLAN{S: 5, C: 6}, ""},
+		"802.1Q on 802.1Q":          {[]link{sw0, vlan5, inner}, nexthop{index: 4}, none, "the tags of sw0.5.6 are not 802.1Q (0x8100) on 802.1ad (0x88a8)"},
+		"802.1ad on 802.1ad":        {[]link{sw0, service, typed(inner, 0x88a8)}, nexthop{index: 4}, none, "the tags of sw0.5.6 are not 802.1Q"},
+		"802.1ad on 802.1Q":         {[]link{sw0, vlan5, typed(inner, 0x88a8)}, nexthop{index: 4}, none, "the tags of sw0.5.6 are not 802.1Q"},
+		"another type of tag":       {[]link{sw0, typed(vlan5, 0x9100)}, nexthop{index: 3}, none, "the tag of sw0.5 is of EtherType 0x9100"},
+		"three tags":                {[]link{sw0, service, inner, third}, nexthop{index: 5}, none, "over sw0.5.6.7, which is not a port"},
+		"two tags, port down":       {[]link{down(sw0), service, inner}, nexthop{index: 4}, none, "port sw0 is down"},
+		"two tags, middle down":     {[]link{sw0, down(service), inner}, nexthop{index: 4}, none, "interface sw0.5 is down"},
+		"two tags, middle gone":     {[]link{sw0, inner}, nexthop{index: 4}, none, "over sw0.5.6, which is not a port"},
+		"lwtunnel":                  {[]link{sw0}, nexthop{index: 2, encap: true}, none, "encapsulation of its own"},
+		"dead":                      {[]link{sw0}, nexthop{index: 2, dead: true}, none, "dead"},
+		"port down":                 {[]link{down(sw0)}, nexthop{index: 2}, none, "port sw0 is down"},
+		"parent of the VLAN down":   {[]link{down(sw0), vlan5}, nexthop{index: 3}, none, "port sw0 is down"},
+		"the VLAN interface down":   {[]link{sw0, down(vlan5)}, nexthop{index: 3}, none, "interface sw0.5 is down"},
+		"tunnel without an address": {[]link{noMAC}, nexthop{index: 2}, none, "no Ethernet address"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			v := view{cfg: Config{Ports: []Port{{ID: 1, Name: "sw0", VLAN: 12}}}, links: map[int]link{}}
+			v := view{cfg: Config{Ports: []Port{{ID: 1, Name: "sw0", VLAN: encap.VLAN{S: 11, C: 12}}}}, links: map[int]link{}}
 			v.ports = map[int]Port{2: v.cfg.Ports[0]}
 			for _, l := range c.links {
 				v.links[l.index] = l
@@ -73,7 +84,17 @@ func TestPathMTUAndSource(t *testing.T) {
 	assert.Equal(t, uint16(9000), v.path(far, route{}, hop3).mtu, "the sub-interface's")
 	assert.Equal(t, uint16(1400), v.path(far, route{mtu: 1400}, hop3).mtu, "the route's")
 	assert.Equal(t, uint16(9000), v.path(far, route{mtu: 9999}, hop3).mtu)
+	v.links[4] = link{index: 4, name: "sub.6", mac: gwMAC, mtu: 9004, up: true, parent: 3, vlan: 6, vlanType: 0x8100}
+	v.links[3] = link{index: 3, name: "sub", mac: gwMAC, mtu: 8000, up: true, parent: 2, vlan: 5, vlanType: 0x88a8}
+	assert.Equal(t, uint16(8000), v.path(far, route{}, nexthop{index: 4}).mtu, "the least of all three")
+	assert.Equal(t, encap.VLAN{S: 5, C: 6}, v.path(far, route{}, nexthop{index: 4}).vlan)
+	v.links[3] = link{index: 3, name: "sub", mac: gwMAC, mtu: 100000, up: true, parent: 2, vlan: 5, vlanType: 0x88a8}
 	v.links[2] = sw0
+	assert.Equal(t, uint16(1496), v.path(far, route{}, nexthop{index: 4}).mtu, "a second tag is at the expense of the packet")
+	assert.Equal(t, uint16(1500), v.path(far, route{}, nexthop{index: 3}).mtu, "the first is not")
+	v.ports[2] = Port{ID: 1, Name: "sw0", VLAN: encap.VLAN{S: 1, C: 2}}
+	assert.Equal(t, uint16(1496), v.path(far, route{}, hop2).mtu)
+	v.ports[2] = v.cfg.Ports[0]
 	assert.Equal(t, uint16(1500), v.path(far, route{}, hop3).mtu, "the port's")
 	assert.Equal(t, addr("10.0.0.9"), v.path(far, route{src: addr("10.0.0.9")}, hop2).local)
 	assert.Equal(t, addr("fd00::1"), v.path(addr("2001:db8::1"), route{src: addr("fd00::9")}, hop2).local)

@@ -296,16 +296,28 @@ func TestVLANSubInterface(t *testing.T) {
 	r := run(t, n.gw, underlay.Config{}, "10.0.5.254")
 	r.to("10.0.5.254", r1MAC)
 	w := r.status("10.0.5.254").Ways[0]
-	assert.Equal(t, uint16(5), w.Outer.VLAN)
+	assert.Equal(t, encap.VLAN{C: 5}, w.Outer.VLAN)
 	assert.Equal(t, fib.PortID(7), w.Port)
 	assert.Equal(t, "sw0.5", w.Interface)
 }
 
+func TestTwoTags(t *testing.T) {
+	n := newFabric(t, lab.LinkKind("vlan"))
+	n.Check(n.gw.ServiceVLAN("sw0", "s5", 5), n.gw.VLAN("s5", "s5.6", 6), n.r1.ServiceVLAN("gw", "s5", 5), n.r1.VLAN("s5", "s5.6", 6))
+	n.Check(n.gw.Addr("s5", pfx("10.0.5.1/24")), n.r1.Addr("s5", pfx("10.0.5.254/24")))
+	n.Check(n.gw.Addr("s5.6", pfx("10.0.6.1/24")), n.r1.Addr("s5.6", pfx("10.0.6.254/24")))
+	r := run(t, n.gw, underlay.Config{}, "10.0.5.254", "10.0.6.254")
+	r.to("10.0.5.254", r1MAC)
+	r.to("10.0.6.254", r1MAC)
+	assert.Equal(t, encap.VLAN{S: 5}, r.status("10.0.5.254").Ways[0].Outer.VLAN)
+	assert.Equal(t, encap.VLAN{S: 5, C: 6}, r.status("10.0.6.254").Ways[0].Outer.VLAN)
+}
+
 func TestPortWithVLAN(t *testing.T) {
 	n := newFabric(t)
-	r := run(t, n.gw, underlay.Config{Ports: []underlay.Port{{ID: 1, Name: "sw0", VLAN: 12}}}, "10.0.1.254", "10.0.2.254")
+	r := run(t, n.gw, underlay.Config{Ports: []underlay.Port{{ID: 1, Name: "sw0", VLAN: encap.VLAN{S: 11, C: 12}}}}, "10.0.1.254", "10.0.2.254")
 	r.to("10.0.1.254", r1MAC)
-	assert.Equal(t, uint16(12), r.status("10.0.1.254").Ways[0].Outer.VLAN)
+	assert.Equal(t, encap.VLAN{S: 11, C: 12}, r.status("10.0.1.254").Ways[0].Outer.VLAN)
 	r.refused("10.0.2.254", "sw1, which is not a port (sw0)")
 }
 
@@ -349,7 +361,8 @@ func TestConfigErrors(t *testing.T) {
 		"no interface name":        {Ports: []underlay.Port{{ID: 1}}},
 		"port ID 1 is there twice": {Ports: []underlay.Port{{ID: 1, Name: "a"}, {ID: 1, Name: "b"}}},
 		"a is two ports":           {Ports: []underlay.Port{{ID: 1, Name: "a"}, {ID: 2, Name: "a"}}},
-		"VLAN 4095":                {Ports: []underlay.Port{{ID: 1, Name: "a", VLAN: 4095}}},
+		"VLAN 4095":                {Ports: []underlay.Port{{ID: 1, Name: "a", VLAN: encap.VLAN{C: 4095}}}},
+		"a: VLAN 4095":             {Ports: []underlay.Port{{ID: 1, Name: "a", VLAN: encap.VLAN{S: 4095, C: 1}}}},
 		"fd00::1 is not IPv4":      {Ports: ports, Source4: ip("fd00::1")},
 		"10.0.0.1 is not IPv6":     {Ports: ports, Source6: ip("10.0.0.1")},
 		"negative":                 {Ports: ports, Reprobe: -time.Second},

@@ -109,7 +109,7 @@ func answerCases() []story {
 			both(c)
 			c.answerFrame(service.in(customer.in(c.frame(udp(to4).ttl(1)))), udp(to4).ttl(1), "ttl_expired", timeExceeded)
 			c.answerFrame(service.in(customer.in(c.frame(udp(to6).ttl(1)))), udp(to6).ttl(1), "hop_limit_expired", timeExceeded)
-			big := sized(to4, 1496).ttl(1)
+			big := sized(to4, 1492).ttl(1)
 			c.answerFrame(service.in(customer.in(c.frame(big))), big, "ttl_expired", timeExceeded)
 		}},
 		{"answer-to-the-station", "the answer goes to the station that sent the frame, whoever that is", "RFC 1812 section 4.3.2.4", func(c *Case) {

@@ -47,7 +47,7 @@ func etherCases() []story {
 		}},
 		{"vlan-out", "a port with a VLAN tags what leaves", "802.1Q section 9.3", func(c *Case) {
 			tagged := sw0
-			tagged.VLAN = 100
+			tagged.VLAN = vlan{customer: 100}
 			c.ports(tagged)
 			c.bind(eip4, tunnel4)
 			c.bind(eip6, tunnel6)
@@ -56,19 +56,74 @@ func etherCases() []story {
 		}},
 		{"vlan-out-by-way", "the way's VLAN is taken before the port's; the largest one", "802.1Q section 9.6", func(c *Case) {
 			tagged := sw0
-			tagged.VLAN = 100
+			tagged.VLAN = vlan{customer: 100}
 			c.ports(tagged)
 			w := c.wayOut(tagged)
-			w.VLAN = 4094
+			w.VLAN = vlan{customer: 4094}
 			c.bindUnresolved(eip4, tunnel4)
 			c.resolve(tunnel4, w)
 			c.forward(udp(to4), tunnel4)
 		}},
 		{"vlan-in-and-out", "one tag off, another one on; priority is not carried over", "802.1Q section 9.3", func(c *Case) {
 			tagged := sw0
-			tagged.VLAN = 300
+			tagged.VLAN = vlan{customer: 300}
 			c.ports(tagged)
 			both(c, func(f []byte) []byte { return tag{tpid: typeCTag, pcp: 7, vid: 100}.in(f) })
+		}},
+
+		{"qinq-out", "a port with two VLANs: 802.1ad outside, 802.1Q inside", "802.1Q section 9.5, 802.1ad", func(c *Case) {
+			tagged := sw0
+			tagged.VLAN = vlan{100, 200}
+			c.ports(tagged)
+			c.bind(eip4, tunnel4)
+			c.bind(eip6, tunnel6)
+			c.forward(udp(to4), tunnel4)
+			c.forward(udp(to6), tunnel6)
+		}},
+		{"qinq-out-service-tag", "one 802.1ad tag alone, with the largest VLAN", "802.1Q section 9.5, 802.1ad", func(c *Case) {
+			tagged := sw0
+			tagged.VLAN = vlan{service: 4094}
+			c.ports(tagged)
+			c.bind(eip4, tunnel4)
+			c.bind(eip6, tunnel6)
+			c.forward(udp(to4), tunnel4)
+			c.forward(udp(to6), tunnel6)
+		}},
+		{"qinq-out-by-way", "ways with their own tags: one, two, another pair", "802.1Q section 9.5, 802.1ad", func(c *Case) {
+			tagged := sw0
+			tagged.VLAN = vlan{100, 200}
+			c.ports(tagged)
+			for _, x := range []struct {
+				Tunnel
+				eip address
+				vlan
+			}{{tunnel4, eip4, vlan{100, 4094}}, {second4, addr("203.0.113.8"), vlan{customer: 1}}, {third4, addr("203.0.113.9"), vlan{service: 7}}} {
+				w := c.wayOut(tagged)
+				w.VLAN = x.vlan
+				c.bindUnresolved(x.eip, x.Tunnel)
+				c.resolve(x.Tunnel, w)
+				c.forward(udp(to(x.eip.String())), x.Tunnel)
+			}
+		}},
+		{"qinq-out-longest", "the longest header of all: IPv6, two tags, 24 bytes of options; two tags came in", "RFC 8926 section 3.4, 802.1ad", func(c *Case) {
+			tagged := sw0
+			tagged.VLAN = vlan{100, 200}
+			c.ports(tagged)
+			t := tunnel6
+			t.Raw = raw(option{class: 0xff01, typ: 0x01, data: pattern(20)})
+			c.bind(eip4, t)
+			c.bind(eip6, t)
+			c.forward(udp(to4), t)
+			c.forwardFrame(service.in(customer.in(c.frame(udp(to6)))), udp(to6), t)
+		}},
+		{"qinq-out-ecmp", "ways that only their tags tell apart share a VTEP's flows", "RFC 2991 section 2", func(c *Case) {
+			one, two := c.wayOut(sw0), c.wayOut(sw0)
+			one.VLAN, two.VLAN = vlan{100, 200}, vlan{101, 200}
+			c.bindUnresolved(eip4, tunnel4)
+			c.resolve(tunnel4, one, two)
+			for _, p := range flowsOf(to4, 64) {
+				c.forward(p, tunnel4)
+			}
 		}},
 
 		{"padding-ipv4", "what follows the IPv4 packet in its frame does not go into the tunnel", "RFC 1812 section 5.2.2", func(c *Case) {

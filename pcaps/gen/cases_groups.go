@@ -83,7 +83,7 @@ func groupCases() []story {
 		}},
 		{"ecmp-ports", "two next hops by two ports, one of them tagged, with different MTUs", "RFC 2991 section 2", func(c *Case) {
 			tagged := vr1
-			tagged.VLAN = 42
+			tagged.VLAN = vlan{customer: 42}
 			tagged.MTU = 1400
 			c.ports(sw0, vr0, tagged)
 			c.bindUnresolved(eip6, tunnel6)

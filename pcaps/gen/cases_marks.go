@@ -18,7 +18,7 @@ func markCases() []story {
 	}
 	tagged := func(c *Case) {
 		p := sw0
-		p.VLAN = 100
+		p.VLAN = vlan{customer: 100}
 		c.ports(p)
 	}
 	fixed := func(dscp uint8) *DSCP { return &DSCP{Fixed: &dscp} }
@@ -47,6 +47,13 @@ func markCases() []story {
 			tagged(c)
 			c.rules().PCP = true
 			c.rules().DSCP = &DSCP{Map: []DSCPPair{{46, 24}, {0, 48}}}
+			all(c)
+		}},
+		{"pcp-qinq", "of two tags the outer one has it, which switches look at", "802.1Q section 6.9", func(c *Case) {
+			p := sw0
+			p.VLAN = vlan{100, 200}
+			c.ports(p)
+			c.rules().PCP = true
 			all(c)
 		}},
 		{"pcp-not", "by default the priority is 0", "802.1Q section 6.9", func(c *Case) {

@@ -33,10 +33,19 @@ func mtuCases() []story {
 		}},
 		{"mtu-vlan", "a VLAN tag is not part of the packet, neither in nor out", "802.1Q section 9", func(c *Case) {
 			tagged := sw0
-			tagged.VLAN = 100
+			tagged.VLAN = vlan{customer: 100}
 			c.ports(tagged)
 			c.bind(eip4, tunnel4)
 			in := tag{tpid: typeCTag, vid: 7}
+			c.forwardFrame(in.in(c.frame(sized(to4, 1450))), sized(to4, 1450), tunnel4)
+			c.drop(in.in(c.frame(sized(to4, 1451).df())), "packet_too_big")
+		}},
+		{"mtu-qinq", "neither are two", "802.1Q section 9, 802.1ad", func(c *Case) {
+			tagged := sw0
+			tagged.VLAN = vlan{100, 200}
+			c.ports(tagged)
+			c.bind(eip4, tunnel4)
+			in := tag{tpid: typeSTag, vid: 7}
 			c.forwardFrame(in.in(c.frame(sized(to4, 1450))), sized(to4, 1450), tunnel4)
 			c.drop(in.in(c.frame(sized(to4, 1451).df())), "packet_too_big")
 		}},

@@ -32,7 +32,7 @@ func portCases() []story {
 		}},
 		{"one-port-per-router", "EIPs behind two virtual routers, each with its own port, tag and next hop", "RFC 1812 section 5.2.4", func(c *Case) {
 			tagged := vr1
-			tagged.VLAN = 42
+			tagged.VLAN = vlan{customer: 42}
 			c.ports(sw0, vr0, tagged)
 			c.bindUnresolved(eip4, tunnel4)
 			c.resolve(tunnel4, c.wayOut(vr0))

@@ -116,9 +116,15 @@ func tooBigCases() []story {
 			c.fragmentInner(sized(to4, 1443), ovn4)
 			c.fragmentInner(sized(to("203.0.113.8"), 1500), ovn6)
 		}},
+		{"fragment-inner-vxlan", "in VXLAN it is the same", "RFC 791 section 3.2, RFC 7348 section 4.3", func(c *Case) {
+			t := tunnel4
+			t.Protocol = "vxlan"
+			c.bind(eip4, t)
+			c.fragmentInner(sized(to4, 1500), t)
+		}},
 		{"fragment-inner-vlan", "and the way's VLAN tag, whatever tags the packet came with", "RFC 791 section 3.2, 802.1Q section 9.3", func(c *Case) {
 			tagged := sw0
-			tagged.VLAN = 100
+			tagged.VLAN = vlan{customer: 100}
 			c.ports(tagged)
 			c.bind(eip4, tunnel4)
 			c.fragmentInner(sized(to4, 1500), tunnel4)
@@ -220,11 +226,20 @@ func tooBigCases() []story {
 		}},
 		{"fragment-outer-ovn-vlan", "with OVN's option in the first fragment and a VLAN tag on all", "RFC 791 section 3.2, 802.1Q section 9.3", func(c *Case) {
 			tagged := sw0
-			tagged.VLAN = 100
+			tagged.VLAN = vlan{customer: 100}
 			c.ports(tagged)
 			c.rules().Oversize = "fragment-outer"
 			c.bind(eip4, ovn4)
 			c.fragmentOuter(sized(to4, 1500), ovn4)
+		}},
+		{"fragment-outer-vxlan", "in VXLAN it is the same, by configuration: whether the VTEP puts fragments together is for its operator to know", "RFC 791 section 3.2, RFC 7348 section 4.3", func(c *Case) {
+			t4, t6 := tunnel4, tunnel6
+			t4.Protocol, t6.Protocol = "vxlan", "vxlan"
+			c.rules().Oversize = "fragment-outer"
+			c.bind(eip4, t4)
+			c.bind(eip6, t6)
+			c.fragmentOuter(sized(to4, 1500), t4)
+			c.forward(sized(to6, 1430), t6)
 		}},
 		{"fragment-outer-df", "DF inside forbids it", "RFC 2473 section 7.2, RFC 1191 section 4", func(c *Case) {
 			c.answering()

@@ -41,6 +41,10 @@ func tunnelClauses() []specification {
 			{"RFC 8926 section 4.4.1", "DF outside, so that path MTU discovery works", complies, "unless the outer packet is fragmented", ""},
 			{"RFC 8926 section 4.4.2", "DSCP and ECN by RFC 2983 and RFC 6040", configurable, "", "cases of RFC 2983 and RFC 6040"},
 		}},
+		{"VXLAN: RFC 7348", []clause{
+			{"RFC 7348 section 4.3", "VTEPs must not fragment; those that receive may drop fragments; path MTU discovery is recommended", configurable, "by default the inner packet is fragmented, not the outer; that is a choice of the operator, and what RFC 8200 section 5 leaves for IPv6 packets of up to 1280 bytes", ""},
+			{"RFC 7348 section 5", "I set, all else reserved and 0, VNI; a source port of the flow, destination port 4789, no checksum over IPv4", complies, "another port by configuration", ""},
+		}},
 		{"Tunnels: RFC 2473, RFC 2983, RFC 6040, RFC 6935, RFC 6936", []clause{
 			{"RFC 2473 section 7.1", "an IPv6 packet of more than 1280 bytes that does not fit is refused, a smaller one fragmented in its tunnel", complies, "", ""},
 			{"RFC 2473 section 7.2", "an IPv4 packet that does not fit is refused with DF, else fragmented in its tunnel", configurable, "by default the inner packet is fragmented, which no VTEP has to put together", ""},
@@ -63,6 +67,8 @@ func linkClauses() []specification {
 			{"802.1Q section 8.6.2", "ingress filtering: frames of VLANs that the port is no member of are dropped", configurable, "off by default", ""},
 			{"802.1Q section 9", "a tag is no part of the data", complies, "", ""},
 			{"802.1Q section 9.3", "tags: type, priority, VLAN", complies, "taken off, put on; an answer has those of its frame", ""},
+			{"802.1Q section 9.5", "service tags: 88a8", complies, "", ""},
+			{"802.1ad", "a service tag in front of a customer tag", complies, "", ""},
 			{"802.1Q section 9.6", "VLAN identifier 0 is a priority tag, 4095 reserved", complies, "", ""},
 		}},
 	}

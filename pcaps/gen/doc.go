@@ -9,6 +9,7 @@
 //	transport.go UDP, TCP, SCTP, ICMP, with their checksums
 //	packet.go    an IP packet with what the flow hash takes from it; fragments
 //	geneve.go    the Geneve header and options, and all the layers in front of a packet
+//	vxlan.go     the VXLAN header
 //	hash.go      flow hash, and the choice among VTEPs and ways
 //	gateway.go   the gateway that a case describes: what becomes case.yaml
 //	case.go      Case: frames in, frames wanted, drops; how cases are written

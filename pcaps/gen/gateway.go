@@ -23,7 +23,7 @@ type Port struct {
 	Name string `yaml:"name"`
 	MAC  string `yaml:"mac"`
 	MTU  int    `yaml:"mtu,omitempty"`
-	VLAN uint16 `yaml:"vlan,omitempty"`
+	VLAN vlan   `yaml:"vlan,omitempty"`
 
 	VLANs      []string `yaml:"vlans,omitempty,flow"` // tags of what it takes: "0", "100", "200.100"; none: any
 	ICMPSource []string `yaml:"icmp-source,omitempty,flow"`
@@ -39,6 +39,7 @@ type Binding struct {
 type Tunnel struct {
 	VTEP        netip.Addr `yaml:"vtep"`
 	VNI         uint32     `yaml:"vni"`
+	Protocol    string     `yaml:"protocol,omitempty"` // vxlan; nothing: Geneve
 	UDPPort     uint16     `yaml:"udp-port,omitempty"`
 	InnerMAC    string     `yaml:"inner-mac,omitempty"`
 	InnerSrcMAC string     `yaml:"inner-src-mac,omitempty"`
@@ -63,7 +64,7 @@ type Way struct {
 	Port   string     `yaml:"port"`
 	SrcMAC string     `yaml:"src-mac,omitempty"`
 	DstMAC string     `yaml:"dst-mac"`
-	VLAN   uint16     `yaml:"vlan,omitempty"`
+	VLAN   vlan       `yaml:"vlan,omitempty"`
 	Local  netip.Addr `yaml:"local"`
 	MTU    int        `yaml:"mtu,omitempty"`
 
@@ -95,10 +96,44 @@ func (p Port) mtu() int {
 }
 
 func (t Tunnel) port() uint16 {
-	if t.UDPPort == 0 {
-		return genevePort
+	switch {
+	case t.UDPPort != 0:
+		return t.UDPPort
+	case t.isVXLAN():
+		return vxlanPort
 	}
-	return t.UDPPort
+	return genevePort
+}
+
+func (t Tunnel) isVXLAN() bool { return t.Protocol == "vxlan" }
+
+// vlan is the tags of what leaves: {0, 100} an 802.1Q tag, {100, 0} an 802.1ad tag,
+// {100, 200} an 802.1ad tag and an 802.1Q tag behind it.
+type vlan struct{ service, customer uint16 }
+
+// IsZero has an untagged port leave its key out.
+func (v vlan) IsZero() bool { return v == vlan{} }
+
+// MarshalYAML writes 100, 100.0 or 100.200.
+func (v vlan) MarshalYAML() ([]byte, error) {
+	if max(v.service, v.customer) > 4094 {
+		return nil, fmt.Errorf("VLAN %d.%d: want at most 4094 of each", v.service, v.customer)
+	}
+	if v.service == 0 {
+		return fmt.Append(nil, v.customer), nil
+	}
+	return fmt.Appendf(nil, "%d.%d", v.service, v.customer), nil
+}
+
+// tags are what stands in front of the type, innermost first.
+func (v vlan) tags() (all []tag) {
+	if v.customer != 0 {
+		all = append(all, tag{tpid: typeCTag, vid: v.customer})
+	}
+	if v.service != 0 {
+		all = append(all, tag{tpid: typeSTag, vid: v.service})
+	}
+	return all
 }
 
 // Inner Ethernet addresses of a tunnel that names none: locally administered, and
@@ -147,7 +182,7 @@ func (g *Gateway) ways(vtep netip.Addr) []Way {
 		all := make([]Way, len(u.Ways))
 		for i, w := range u.Ways {
 			_, p := g.port(w.Port)
-			if w.VLAN == 0 {
+			if w.VLAN.IsZero() {
 				w.VLAN = p.VLAN
 			}
 			if w.MTU == 0 {

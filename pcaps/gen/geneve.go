@@ -80,17 +80,21 @@ func (h geneve) critical() bool {
 }
 
 // encapsulate is the frame that carries p through t by way w: outer Ethernet, VLAN
-// tag, IP, UDP, Geneve, inner Ethernet, p.
+// tags, IP, UDP, Geneve or VXLAN, inner Ethernet, p.
 func (c *Case) encapsulate(p packet, t Tunnel, w Way) []byte {
 	hash := p.flow.hash()
 
 	// Inner Ethernet (RFC 8926 section 3.4: protocol type 0x6558).
 	b := ethernet{t.innerDst(), t.innerSrc(), p.etherType()}.over(p.bytes())
-	b = geneve{t.VNI, t.options()}.over(b)
+	if t.isVXLAN() {
+		b = vxlan{t.VNI}.over(b)
+	} else {
+		b = geneve{t.VNI, t.options()}.over(b)
+	}
 
 	// The UDP source port holds 14 bits of the flow hash above 0xc000 (RFC 8926
-	// section 3.3). There is no checksum over IPv4, and over IPv6 one unless the case
-	// says zero (RFC 6935).
+	// section 3.3; RFC 7348 section 5 recommends the same range). There is no checksum
+	// over IPv4, and over IPv6 one unless the case says zero (RFC 6935).
 	e := ends{w.Local, t.VTEP}
 	outer := udpHeader{
 		src: 0xc000 | uint16(hash&0x3fff), dst: t.port(),
@@ -99,8 +103,9 @@ func (c *Case) encapsulate(p packet, t Tunnel, w Way) []byte {
 	b = outer.over(e, b)
 
 	// The outer header takes TOS or traffic class in whole, if the rules do not say
-	// otherwise: ECN by RFC 6040 section 4.1, normal mode; DSCP by RFC 2983, uniform model. IPv4: DF set (RFC 8926
-	// section 4.4.1), identification 0 (RFC 6864 section 4.1). IPv6: the other end
+	// otherwise: ECN by RFC 6040 section 4.1, normal mode; DSCP by RFC 2983, uniform
+	// model. IPv4: DF set (RFC 8926 section 4.4.1; RFC 7348 section 4.3), identification 0
+	// (RFC 6864 section 4.1). IPv6: the other end
 	// of the flow hash is the flow label (RFC 6438).
 	etherType, tos := uint16(typeIPv4), c.outerTOS(p.trafficClass())
 	if e.dst.Is4() {
@@ -110,8 +115,12 @@ func (c *Case) encapsulate(p packet, t Tunnel, w Way) []byte {
 		etherType = typeIPv6
 	}
 	b = ethernet{w.dst, w.src, etherType}.over(b)
-	if w.VLAN != 0 {
-		b = tag{tpid: typeCTag, pcp: c.pcp(tos), vid: w.VLAN}.in(b)
+	tags := w.VLAN.tags()
+	for i, t := range tags {
+		if i == len(tags)-1 { // the outermost, which is what switches look at
+			t.pcp = c.pcp(tos)
+		}
+		b = t.in(b)
 	}
 	return b
 }

@@ -67,11 +67,15 @@ func seedOf(b []byte) uint32 {
 }
 
 // seed is fib.Seed: every byte of the tunnel that is on the wire and not the
-// underlay's. The byte of the protocol is 0, Geneve.
+// underlay's. The byte of the protocol is 0 for Geneve, 1 for VXLAN.
 func (t Tunnel) seed() uint32 {
 	vtep := t.VTEP.As16() // IPv4 as ::ffff:a.b.c.d
 	b := binary.BigEndian.AppendUint32(vtep[:], t.VNI)
-	b = append(b, 0)
+	if t.isVXLAN() {
+		b = append(b, 1)
+	} else {
+		b = append(b, 0)
+	}
 	b = binary.BigEndian.AppendUint16(b, t.port())
 	dst, src, options := t.innerDst(), t.innerSrc(), t.options()
 	b = append(append(b, dst[:]...), src[:]...)
@@ -83,7 +87,10 @@ func (t Tunnel) seed() uint32 {
 // next hop.
 func (w Way) seed(port uint16) uint32 {
 	b := binary.BigEndian.AppendUint16(nil, port)
-	b = binary.BigEndian.AppendUint16(b, w.VLAN)
+	b = binary.BigEndian.AppendUint16(b, w.VLAN.customer)
+	if w.VLAN.service != 0 {
+		b = binary.BigEndian.AppendUint16(b, w.VLAN.service)
+	}
 	return seedOf(append(b, w.dst[:]...))
 }
 

@@ -11,6 +11,7 @@ func topics() []topic {
 	return []topic{
 		{"Address families", familyCases()},
 		{"Geneve", geneveCases()},
+		{"VXLAN", vxlanCases()},
 		{"Outer headers", outerCases()},
 		{"Ethernet and VLANs", etherCases()},
 		{"VLANs that a port takes", vlanCases()},

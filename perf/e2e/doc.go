@@ -6,5 +6,6 @@
 //	vrouter_test.go  FRR, BIRD, ExaBGP and the embedded speaker announce EIPs, by every carrier
 //	ovs_test.go      Open vSwitch takes the tunnel's frames
 //	large_test.go    packets that do not fit the tunnel, put together again by a kernel
+//	vxlan_test.go    the kernel's VXLAN device takes the tunnel's frames
 //	daemon_test.go   reload, crash, wrong configuration, missing privilege
 package e2e

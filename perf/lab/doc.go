@@ -11,7 +11,7 @@
 //	sweep.go    names that tell who made a namespace; removal of what a dead process left
 //	proc.go     processes inside a namespace
 //	sysctl.go   kernel settings of a namespace
-//	link.go     veth pairs, bridges, VLAN sub-interfaces
+//	link.go     veth pairs, bridges, VLAN sub-interfaces, VXLAN devices
 //	offload.go  checksum and segmentation offloads, off by the ethtool ioctl
 //	qdisc.go    pfifo with a limit
 //	route.go    addresses, routes

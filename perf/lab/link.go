@@ -114,6 +114,15 @@ func (ns *NS) Bridge(name string, ports ...string) error {
 
 // VLAN makes a VLAN sub-interface, up. Not every kernel has them: see LinkKind("vlan").
 func (ns *NS) VLAN(parent, name string, id uint16) error {
+	return ns.vlan(parent, name, id, netlink.VLAN_PROTOCOL_8021Q)
+}
+
+// ServiceVLAN is VLAN with an 802.1ad tag.
+func (ns *NS) ServiceVLAN(parent, name string, id uint16) error {
+	return ns.vlan(parent, name, id, netlink.VLAN_PROTOCOL_8021AD)
+}
+
+func (ns *NS) vlan(parent, name string, id uint16, protocol netlink.VlanProtocol) error {
 	link, err := ns.Link(parent)
 	if err != nil {
 		return err
@@ -121,10 +130,41 @@ func (ns *NS) VLAN(parent, name string, id uint16) error {
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name = name
 	attrs.ParentIndex = link.Attrs().Index
-	if err := ns.handle.LinkAdd(&netlink.Vlan{LinkAttrs: attrs, VlanId: int(id)}); err != nil {
+	if err := ns.handle.LinkAdd(&netlink.Vlan{LinkAttrs: attrs, VlanId: int(id), VlanProtocol: protocol}); err != nil {
 		return fmt.Errorf("lab: VLAN %d on %s:%s: %w", id, ns.label, parent, err)
 	}
 	return ns.Up(name)
+}
+
+// VXLANOptions describe a VXLAN device, which takes tunnel packets from anybody.
+type VXLANOptions struct {
+	VNI   uint32
+	Local netip.Addr // its VTEP
+	Port  uint16     // UDP port that it listens on; 0: 4789
+	MAC   string     // of the inner end; empty: the kernel's choice
+
+	ZeroChecksum6 bool // take packets over IPv6 without a UDP checksum (RFC 6935)
+}
+
+// VXLAN makes the kernel's own VXLAN device, up, without offloads: what comes out of it
+// is what was in the tunnel, packet by packet. Not every kernel has it: see
+// LinkKind("vxlan").
+func (ns *NS) VXLAN(name string, o VXLANOptions) error {
+	mac, err := parseMAC(o.MAC)
+	if err != nil {
+		return fmt.Errorf("lab: VXLAN %s:%s: %w", ns.label, name, err)
+	}
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = name
+	attrs.HardwareAddr = mac
+	if o.Port == 0 {
+		o.Port = 4789
+	}
+	v := &netlink.Vxlan{LinkAttrs: attrs, VxlanId: int(o.VNI), SrcAddr: o.Local.AsSlice(), Port: int(o.Port), UDP6ZeroCSumRx: o.ZeroChecksum6}
+	if err := ns.handle.LinkAdd(v); err != nil {
+		return fmt.Errorf("lab: VXLAN %s:%s: %w", ns.label, name, err)
+	}
+	return errors.Join(ns.OffloadsOff(name), ns.Up(name))
 }
 
 // Link finds a link by name.
@@ -215,7 +255,11 @@ func probeLinkKind(kind string) (err error) {
 		}
 		return ns.VLAN("a", "probe0", 2)
 	}
-	err = ns.handle.LinkAdd(link)
+	if kind == "vxlan" {
+		err = ns.VXLAN("probe0", VXLANOptions{VNI: 1, Local: netip.AddrFrom4([4]byte{127, 0, 0, 1})})
+	} else {
+		err = ns.handle.LinkAdd(link)
+	}
 	if errors.Is(err, unix.EOPNOTSUPP) {
 		return fmt.Errorf("needs a kernel with %s links", kind)
 	}

@@ -41,13 +41,14 @@ type Route struct {
 	TunnelEncap      *TunnelEncap `json:"tunnel_encap,omitempty"`
 }
 
-// TunnelEncap is attribute 23 (RFC 9012) with one Geneve tunnel, VNI and inner
+// TunnelEncap is attribute 23 (RFC 9012) with one Geneve or VXLAN tunnel, VNI and inner
 // destination MAC in the 12-octet layout of section 3.2.1.
 type TunnelEncap struct {
 	Endpoint netip.Addr `json:"endpoint"`
 	VNI      uint32     `json:"vni"`
 	MAC      [6]byte    `json:"mac"`
 	UDPPort  uint32     `json:"udp_port,omitempty"`
+	VXLAN    bool       `json:"vxlan,omitempty"` // instead of Geneve
 }
 
 // Speaker is a BGP speaker in this process.
@@ -187,7 +188,11 @@ func (r Route) path() (*api.Path, error) {
 	return &api.Path{Family: family, Nlri: nlri, Pattrs: attrs}, nil
 }
 
-const tunnelTypeGeneve = 19 // IANA BGP tunnel encapsulation attribute tunnel types
+// IANA BGP tunnel encapsulation attribute tunnel types.
+const (
+	tunnelTypeVXLAN  = 8
+	tunnelTypeGeneve = 19
+)
 
 func (t *TunnelEncap) attribute() *anypb.Any {
 	const vniValid, macValid = 1 << 31, 1 << 30 // the V and M flags (RFC 9012 section 3.2.1)
@@ -199,7 +204,11 @@ func (t *TunnelEncap) attribute() *anypb.Any {
 	if t.UDPPort != 0 {
 		sub = append(sub, mustAny(&api.TunnelEncapSubTLVUDPDestPort{Port: t.UDPPort}))
 	}
-	return mustAny(&api.TunnelEncapAttribute{Tlvs: []*api.TunnelEncapTLV{{Type: tunnelTypeGeneve, Tlvs: sub}}})
+	tlv := &api.TunnelEncapTLV{Type: tunnelTypeGeneve, Tlvs: sub}
+	if t.VXLAN {
+		tlv.Type = tunnelTypeVXLAN
+	}
+	return mustAny(&api.TunnelEncapAttribute{Tlvs: []*api.TunnelEncapTLV{tlv}})
 }
 
 // silent drops what GoBGP would log: this end is watched through what it does.

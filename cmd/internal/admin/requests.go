@@ -53,6 +53,7 @@ type Bind struct {
 type BindTunnel struct {
 	VTEP     netip.Addr `json:"vtep"`
 	VNI      *uint32    `json:"vni"`
+	Protocol string     `json:"protocol,omitempty"` // geneve, the default, or vxlan
 	UDPPort  uint16     `json:"udp_port,omitempty"`
 	InnerMAC string     `json:"inner_mac,omitempty"`
 	InnerSrc string     `json:"inner_src_mac,omitempty"`

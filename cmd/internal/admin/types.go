@@ -106,6 +106,7 @@ type Summary struct {
 type Tunnel struct {
 	VTEP     netip.Addr `json:"vtep"`
 	VNI      uint32     `json:"vni"`
+	Protocol string     `json:"protocol"` // geneve or vxlan
 	UDPPort  uint16     `json:"udp_port"`
 	InnerMAC string     `json:"inner_mac"`
 	InnerSrc string     `json:"inner_src_mac"`
@@ -189,7 +190,7 @@ type Port struct {
 	Mode     string   `json:"mode"`  // native, native zero-copy, generic
 	MAC      string   `json:"mac"`
 	MTU      int      `json:"mtu"`
-	VLAN     uint16   `json:"vlan"`
+	VLAN     string   `json:"vlan,omitempty"` // 100, or 100.200 for 802.1Q 200 inside 802.1ad 100; absent: untagged
 	Rx       Traffic  `json:"rx"`
 	Tx       Traffic  `json:"tx"`
 	RxMissed uint64   `json:"rx_missed"` // frames that the kernel had no buffer or room for
@@ -279,7 +280,7 @@ type Way struct {
 	NextHop netip.Addr `json:"next_hop,omitzero"`
 	SrcMAC  string     `json:"src_mac"`
 	DstMAC  string     `json:"dst_mac"`
-	VLAN    uint16     `json:"vlan"`
+	VLAN    string     `json:"vlan,omitempty"` // as a port's
 	Local   netip.Addr `json:"local"`
 	MTU     uint16     `json:"mtu"`                 // largest outer IP packet
 	Inner   uint16     `json:"inner_mtu,omitempty"` // largest inner IP packet

@@ -13,6 +13,7 @@ import (
 	"github.com/eipgw/eipgw/bgpd/rib"
 	"github.com/eipgw/eipgw/dataplane"
 	"github.com/eipgw/eipgw/dataplane/afxdp"
+	"github.com/eipgw/eipgw/encap"
 )
 
 // Config is a checked configuration. It is not changed after it has been read.
@@ -57,9 +58,9 @@ type Port struct {
 	Mode     afxdp.Mode
 	ZeroCopy afxdp.ZeroCopy
 	Queues   int
-	VLAN     uint16 // tag of what is sent; 0 is untagged
-	Frames   int    // buffers per queue
-	BusyPoll int    // packets per call of the driver; 0 is by interrupts
+	VLAN     encap.VLAN // tags of what is sent
+	Frames   int        // buffers per queue
+	BusyPoll int        // packets per call of the driver; 0 is by interrupts
 }
 
 // Checksum6 is what stands in the UDP checksum over IPv6.

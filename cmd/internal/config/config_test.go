@@ -131,6 +131,17 @@ func TestEveryValueArrives(t *testing.T) {
 	assert.Equal(t, netip.MustParseAddrPort("127.0.0.1:9179"), c.Metrics.Listen)
 }
 
+func TestVXLANAndTwoTags(t *testing.T) {
+	c := mustParse(t, strings.Replace(strings.Replace(minimal, "allow: [203.0.113.0/25]", "allow: [203.0.113.0/25], profile: {vni: 7, protocol: vxlan}", 1),
+		"{name: eth1}", "{name: eth1, vlan: 100.200}, {name: eth2, vlan: 7}, {name: eth3, vlan: \"30.0\"}, {name: eth4, vlan: 0}", 1))
+	assert.Equal(t, encap.VXLAN, c.Neighbors[1].Profile.Protocol)
+	var vlans []encap.VLAN
+	for _, p := range c.Ports {
+		vlans = append(vlans, p.VLAN)
+	}
+	assert.Equal(t, []encap.VLAN{{S: 100, C: 200}, {C: 7}, {S: 30}, {}}, vlans)
+}
+
 func TestAnchorsAreRead(t *testing.T) {
 	c := mustParse(t, strings.Replace(minimal, "allow: [203.0.113.0/25]", "allow: &half [203.0.113.0/25]", 1)+
 		"tunnel: {ttl: &ttl 7}\nworkers: {cpus: [*ttl]}\n")

@@ -63,8 +63,9 @@ neighbors:
     # What their routes do not say about the tunnel.
     profile:
       vni: 5001                      # default is none; the route has to name it
+      protocol: geneve               # default; or vxlan. Taken where a route offers both
       inner-mac: "02:00:00:00:0a:01" # default is 02:65:69:70:76:72
-      udp-port: 6081                 # default is Geneve's own
+      udp-port: 6081                 # default is the protocol's own
       ovn: {inport: 2, outport: 1}   # default is none; OVN's Geneve option
 
 # Interfaces of the data plane. BGP, ARP and SSH go on living on them.
@@ -73,7 +74,8 @@ ports:
     mode: auto       # default: native XDP where the driver can, else generic
     zero-copy: auto  # default; or require, or off
     queues: 1        # default; the same for every port: one worker per queue
-    vlan: 0          # default: untagged; of what is sent. Received is any VLAN
+    vlan: 0          # default: untagged; of what is sent; 100.200 is 802.1Q 200 inside
+                     # 802.1ad 100, 100.0 is 802.1ad alone. Received is any VLAN
     frames: 4096     # default: buffers per queue, a power of two
     busy-poll: 0     # default: by interrupts; else packets per call of the driver
 

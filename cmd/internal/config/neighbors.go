@@ -6,6 +6,7 @@ import (
 
 	"github.com/eipgw/eipgw/bgpd"
 	"github.com/eipgw/eipgw/bgpd/rib"
+	"github.com/eipgw/eipgw/encap"
 )
 
 // name is what a neighbor is called in messages.
@@ -106,8 +107,12 @@ func (k checker) virtualRouter(n *bgpd.Neighbor, key string) {
 		}
 	}
 	k.carriers(n, key)
-	if o := n.Profile.OVN; o != nil && o.Outport == 0 {
+	o := n.Profile.OVN
+	if o != nil && o.Outport == 0 {
 		k.missing(key+".profile.ovn.outport", "the tunnel key of the router-type port of the external switch")
+	}
+	if o != nil && n.Profile.Protocol != encap.Geneve {
+		k.bad(key+".profile.ovn", "only with protocol geneve: %s has no options", n.Profile.Protocol)
 	}
 }
 

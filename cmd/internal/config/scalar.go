@@ -117,6 +117,15 @@ func seconds(lo, hi time.Duration) parse[time.Duration] {
 	}
 }
 
+// vlan reads tags: 100, or 100.200.
+func vlan(text string) (encap.VLAN, string) {
+	v, err := encap.ParseVLAN(text)
+	if err != nil || text == "" {
+		return v, "a VLAN, 0 for untagged, or two of them, such as 100.200 for 802.1Q 200 inside 802.1ad 100, each at most 4094"
+	}
+	return v, ""
+}
+
 // word reads one of a few values by its name.
 func word[T fmt.Stringer](values ...T) parse[T] {
 	names := make([]string, len(values))

@@ -14,7 +14,6 @@ import (
 
 var (
 	asn     = number[uint32](1, 1<<32-1, "an AS number")
-	vlan    = number[uint16](0, 4094, "a VLAN, or 0 for untagged")
 	udpPort = number[uint16](1, 1<<16-1, "a UDP port")
 	tcpPort = number[uint16](1, 1<<16-1, "a TCP port")
 	inport  = number[uint16](0, 1<<15-1, "the tunnel key of a logical port")
@@ -127,6 +126,7 @@ func secret(dst *string) func(value) {
 func readProfile(p *bgpd.Profile, v value) {
 	v.mapping(fields{
 		"vni":       into(&p.VNI, pointerTo(vni)),
+		"protocol":  into(&p.Protocol, word(encap.Geneve, encap.VXLAN)),
 		"inner-mac": into(&p.InnerDst, mac),
 		"udp-port":  into(&p.Port, udpPort),
 		"ovn": func(v value) {

@@ -56,7 +56,7 @@ func TestMistakes(t *testing.T) {
 			"announce: {settle: 2, next-hop: self, when-empty: yes}\nadmin: {socket: eipgw.sock}\nmetrics: {listen: localhost:9179}\nlog: {level: verbose}\n", []string{
 			`line 2: ports[0].mode: "nativ": expected auto, native or generic (did you mean native?)`,
 			`line 2: ports[0].frames: "5000": expected a power of two, 256 to 65536`,
-			`line 2: ports[0].vlan: "4095": expected a VLAN, or 0 for untagged, 0 to 4094`,
+			`line 2: ports[0].vlan: "4095": expected a VLAN, 0 for untagged, or two of them, such as 100.200 for 802.1Q 200 inside 802.1ad 100, each at most 4094`,
 			`line 3: announce.settle: "2": expected a time with its unit, such as 9s or 500ms, from 0s to 1m0s`,
 			`line 3: announce.next-hop: "self": expected session or service`,
 			`line 3: announce.when-empty: "yes": expected true or false`,
@@ -137,6 +137,8 @@ func TestMistakes(t *testing.T) {
   - {address: 10.1.0.1, role: virtual-router, asn: 1, allow: [203.0.113.0/24], carriers: [peer, next-hop, evpn], hold-time: 9s, keepalive: 5s}
   - {address: 10.1.0.2, role: virtual-router, asn: 1, allow: [203.0.113.0/24], carriers: []}
   - {address: 10.1.0.3, role: virtual-router, asn: 1, allow: [203.0.113.0/24], profile: {vni: 16777216, inner-mac: 01:00:5e:00:00:01, ovn: {inport: 32768}}}
+  - {address: 10.1.0.4, role: virtual-router, asn: 1, allow: [203.0.113.0/24], profile: {protocol: vxlan, ovn: {inport: 2, outport: 1}}}
+  - {address: 10.1.0.5, role: virtual-router, asn: 1, allow: [203.0.113.0/24], profile: {protocol: gre}}
 `, []string{
 			`line 5: neighbors[0].carriers[2]: "evpn": expected tunnel-encap, large-community, next-hop or peer`,
 			"line 5: neighbors[0].keepalive: 5s: expected at most half of the hold time 9s",
@@ -148,6 +150,8 @@ func TestMistakes(t *testing.T) {
 			`line 7: neighbors[2].profile.inner-mac: "01:00:5e:00:00:01": expected the address of one interface, not a group address`,
 			`line 7: neighbors[2].profile.ovn.inport: "32768": expected the tunnel key of a logical port, 0 to 32767`,
 			"line 7: neighbors[2].profile.ovn.outport: missing: expected the tunnel key of the router-type port of the external switch",
+			"line 8: neighbors[3].profile.ovn: only with protocol geneve: vxlan has no options",
+			`line 9: neighbors[4].profile.protocol: "gre": expected geneve or vxlan`,
 		}},
 		{"ports and workers", gateway + `ports:
   - {name: eth1, queues: 2}

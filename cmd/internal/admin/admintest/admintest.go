@@ -82,9 +82,9 @@ func (g *Gateway) Status() admin.Status {
 }
 
 var tunnels = []admin.Tunnel{
-	{VTEP: addr("10.0.2.11"), VNI: 5001, UDPPort: 6081, InnerMAC: "02:65:69:70:76:72", InnerSrc: "02:65:69:70:67:77"},
-	{VTEP: addr("10.0.2.12"), VNI: 5001, UDPPort: 6081, InnerMAC: "02:00:00:00:0a:01", InnerSrc: "02:65:69:70:67:77", Options: "ovn(inport 2, outport 1)"},
-	{VTEP: addr("fd00:2::13"), VNI: 16777215, UDPPort: 6081, InnerMAC: "02:65:69:70:76:72", InnerSrc: "02:65:69:70:67:77"},
+	{VTEP: addr("10.0.2.11"), VNI: 5001, Protocol: "geneve", UDPPort: 6081, InnerMAC: "02:65:69:70:76:72", InnerSrc: "02:65:69:70:67:77"},
+	{VTEP: addr("10.0.2.12"), VNI: 5001, Protocol: "geneve", UDPPort: 6081, InnerMAC: "02:00:00:00:0a:01", InnerSrc: "02:65:69:70:67:77", Options: "ovn(inport 2, outport 1)"},
+	{VTEP: addr("fd00:2::13"), VNI: 16777215, Protocol: "vxlan", UDPPort: 4789, InnerMAC: "02:65:69:70:76:72", InnerSrc: "02:65:69:70:67:77"},
 }
 
 var bindings = []admin.Binding{
@@ -162,7 +162,7 @@ func (g *Gateway) Ports() []admin.Port {
 		},
 		{
 			Name: "eth1", ID: 1, Queue: 1, Worker: "worker 1", State: "afxdp: eth1 queue 1: link is down", Mode: "native", MAC: "02:00:00:00:00:01",
-			MTU: 1600, VLAN: 100,
+			MTU: 1600, VLAN: "100",
 		},
 	}
 }
@@ -220,7 +220,7 @@ var (
 		Local: addr("10.0.1.2"), MTU: 1600, Inner: 1550, Header: "0200000000fe",
 	}
 	second = admin.Way{
-		Port: "eth2", NextHop: addr("10.0.3.1"), SrcMAC: "02:00:00:00:00:02", DstMAC: "02:00:00:00:00:fd", VLAN: 100,
+		Port: "eth2", NextHop: addr("10.0.3.1"), SrcMAC: "02:00:00:00:00:02", DstMAC: "02:00:00:00:00:fd", VLAN: "100",
 		Local: addr("10.0.3.2"), MTU: 1600, Inner: 1550, Header: "0200000000fd",
 	}
 )
