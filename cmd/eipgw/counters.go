@@ -103,8 +103,8 @@ func (d deviceView) mode(queue int) string {
 
 // missed counts frames for the gateway that the kernel could not hand over.
 func (d deviceView) missed(queue int) uint64 {
-	k := d.queues[queue].Kernel
-	return k.RxDropped + k.RxRingFull + k.RxFillRingEmpty
+	q := d.queues[queue]
+	return q.RxMissed()
 }
 
 // lost counts frames that the port took and that were not sent.

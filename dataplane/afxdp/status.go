@@ -69,9 +69,11 @@ type QueueStatus struct {
 	Kernel KernelCounters `json:"kernel"`
 }
 
-// RxMissed counts the frames for this port that no Rx has returned.
+// RxMissed counts the frames for this port that no Rx has returned. In copy mode one that
+// finds the FILL ring empty counts as dropped as well, if it needs one chunk; in zero-copy
+// mode it does not.
 func (q *QueueStatus) RxMissed() uint64 {
-	return q.RxTooLong + q.Kernel.RxDropped + q.Kernel.RxRingFull + q.Kernel.RxFillRingEmpty
+	return q.RxTooLong + max(q.Kernel.RxDropped, q.Kernel.RxFillRingEmpty) + q.Kernel.RxRingFull
 }
 
 // TxLost counts the frames that Tx took and that were never sent.
@@ -79,11 +81,11 @@ func (q *QueueStatus) TxLost() uint64 { return q.Refused + q.TooLong + q.Kernel.
 
 // KernelCounters is the socket's XDP_STATISTICS.
 type KernelCounters struct {
-	RxDropped         uint64 `json:"rx-dropped"`           // too large, not enough in the FILL ring for a jumbo, or other reasons
+	RxDropped         uint64 `json:"rx-dropped"`           // in copy mode: too large, or too little in the FILL ring
 	RxInvalid         uint64 `json:"rx-invalid"`           // bad addresses in the FILL ring
 	TxInvalid         uint64 `json:"tx-invalid"`           // bad descriptors in the TX ring
 	RxRingFull        uint64 `json:"rx-ring-full"`         // lost
-	RxFillRingEmpty   uint64 `json:"rx-fill-ring-empty"`   // lost: the worker does not keep up
+	RxFillRingEmpty   uint64 `json:"rx-fill-ring-empty"`   // lost: the worker does not keep up. Frames of one chunk
 	TxRingEmptyCycles uint64 `json:"tx-ring-empty-cycles"` // the driver looked for more to send
 }
 
