@@ -192,7 +192,7 @@ type Port struct {
 	VLAN     uint16   `json:"vlan"`
 	Rx       Traffic  `json:"rx"`
 	Tx       Traffic  `json:"tx"`
-	RxMissed uint64   `json:"rx_missed"` // frames that the kernel had no buffer or room for
+	RxMissed uint64   `json:"rx_missed"` // frames that there was no buffer or room for, or that were too long
 	TxLost   uint64   `json:"tx_lost"`   // of those in Tx, frames that the device did not send in the end
 	Filter   *Filter  `json:"filter,omitempty"`
 	Notes    []string `json:"notes,omitempty"`

@@ -74,7 +74,7 @@ ports:
     zero-copy: auto  # default; or require, or off
     queues: 1        # default; the same for every port: one worker per queue
     vlan: 0          # default: untagged; of what is sent. Received is any VLAN
-    frames: 4096     # default: buffers per queue, a power of two
+    frames: 4096     # default: buffers per queue, a power of two; a jumbo frame takes two or three
     busy-poll: 0     # default: by interrupts; else packets per call of the driver
 
 # Outer headers.
