@@ -93,6 +93,16 @@ func viewDevice(d device) deviceView {
 	return v
 }
 
+// logNotes logs once what does not look right about the interfaces; `eipgw show ports` goes
+// on showing it.
+func (g *gateway) logNotes() {
+	for i, d := range g.devices {
+		for _, note := range viewDevice(d).Notes {
+			g.log.Warn("interface", "port", g.ports[i].Name, "note", note)
+		}
+	}
+}
+
 func (d deviceView) mode(queue int) string {
 	mode := d.Mode.String()
 	if d.queues[queue].ZeroCopy {
@@ -103,8 +113,8 @@ func (d deviceView) mode(queue int) string {
 
 // missed counts frames for the gateway that the kernel could not hand over.
 func (d deviceView) missed(queue int) uint64 {
-	k := d.queues[queue].Kernel
-	return k.RxDropped + k.RxRingFull + k.RxFillRingEmpty
+	q := d.queues[queue]
+	return q.RxMissed()
 }
 
 // lost counts frames that the port took and that were not sent.

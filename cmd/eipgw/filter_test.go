@@ -67,13 +67,17 @@ func TestHealthShowsTheLatestReason(t *testing.T) {
 	assert.Equal(t, 1, strings.Count(w.log.String(), "segments are withdrawn\" condition=test"))
 }
 
-// What ports took and lost is shown beside what they sent, and so is what the filter did.
+// What ports took and lost is shown beside what they sent, and so is what the filter did. What
+// does not look right is shown, and was logged at the start.
 func TestLossesAreShown(t *testing.T) {
 	w := newWorld(t, worldConfig)
 	ports := w.g.Ports()
 	require.Len(t, ports, 2)
 	for _, p := range ports {
 		assert.EqualValues(t, 7, p.TxLost, "refused, too long, invalid")
+		assert.EqualValues(t, 27, p.RxMissed, "too long, ring full, dropped by the kernel, which counts an empty FILL ring twice")
+		assert.Equal(t, []string{"the wire is memory"}, p.Notes)
+		assert.Equal(t, 1, strings.Count(w.log.String(), "port="+p.Name+" note=\"the wire is memory\""))
 		assert.Equal(t, &admin.Filter{Redirected: 1, Passed: 2, Unserved: 3, Foreign: 4}, p.Filter)
 	}
 }

@@ -194,6 +194,7 @@ func (g *gateway) openWorkers() error {
 		}
 		g.workers = append(g.workers, w)
 	}
+	g.logNotes()
 	return nil
 }
 

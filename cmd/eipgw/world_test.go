@@ -99,9 +99,13 @@ func (d *memDevice) Status() (afxdp.Status, error) {
 	s := afxdp.Status{
 		ID: d.id, Name: d.name, Mode: afxdp.ModeNative,
 		Filter: afxdp.FilterCounters{Redirected: 1, Passed: 2, Unserved: 3, Foreign: 4},
+		Notes:  []string{"the wire is memory"},
 	}
 	for q := range d.ports {
-		s.Queues = append(s.Queues, afxdp.QueueStatus{Queue: q, Refused: 1, TooLong: 2, Kernel: afxdp.KernelCounters{TxInvalid: 4}})
+		s.Queues = append(s.Queues, afxdp.QueueStatus{
+			Queue: q, RxTooLong: 8, Refused: 1, TooLong: 2,
+			Kernel: afxdp.KernelCounters{RxDropped: 3, RxFillRingEmpty: 2, RxRingFull: 16, TxInvalid: 4},
+		})
 	}
 	return s, nil
 }

@@ -146,7 +146,17 @@ func frameSize(mtu int) int {
 	return 4096
 }
 
-// portMTU is the interface's MTU, or less where a frame of it would not fit a chunk.
-func portMTU(mtu int) int {
-	return min(mtu, frameSize(mtu)-headroom-linkOverhead)
+// chunkMTU is the largest packet of which a received frame fits one chunk.
+func chunkMTU(size int) int { return size - headroom - linkOverhead }
+
+// jumboChunks is how many chunks a frame takes at most. Three hold packets of 11498 bytes,
+// more than any NIC sends (those with AF_XDP end at 9216 to 9978), and are few enough for
+// all drivers that take more than one.
+const jumboChunks = 3
+
+// portMTU is the interface's MTU, or less where a frame of it would not fit jumboChunks
+// chunks; and whether it takes more than one.
+func portMTU(mtu int) (port int, jumbo bool) {
+	size := frameSize(mtu)
+	return min(mtu, jumboChunks*(size-headroom)-linkOverhead), mtu > chunkMTU(size)
 }

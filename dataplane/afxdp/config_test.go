@@ -50,20 +50,32 @@ func TestModesReadTheirOwnNames(t *testing.T) {
 	assert.Error(t, new(ZeroCopy).UnmarshalText(nil))
 }
 
-// A frame of the port's MTU with two tags fits behind the headroom, and MTUs that
-// don't are cut to what does.
+// A frame of the port's MTU with two tags fits behind the headroom of one chunk, or of three, and
+// MTUs that don't are cut to what does.
 func TestFrameSizeFollowsTheMTU(t *testing.T) {
-	for _, c := range []struct{ mtu, size, port int }{
-		{1500, 2048, 1500},
-		{1770, 2048, 1770},
-		{1771, 4096, 1771},
-		{3818, 4096, 3818},
-		{3819, 4096, 3818},
-		{9000, 4096, 3818},
-		{65535, 4096, 3818},
+	for _, c := range []struct {
+		mtu, size, port int
+		jumbo           bool
+	}{
+		{1500, 2048, 1500, false},
+		{1770, 2048, 1770, false},
+		{1771, 4096, 1771, false},
+		{3818, 4096, 3818, false},
+		{3819, 4096, 3819, true},
+		{9000, 4096, 9000, true},
+		{9216, 4096, 9216, true},
+		{11498, 4096, 11498, true},
+		{11499, 4096, 11498, true},
+		{65535, 4096, 11498, true},
 	} {
+		port, jumbo := portMTU(c.mtu)
 		assert.Equal(t, c.size, frameSize(c.mtu), "MTU %d", c.mtu)
-		assert.Equal(t, c.port, portMTU(c.mtu), "MTU %d", c.mtu)
-		assert.LessOrEqual(t, 256+portMTU(c.mtu)+14+8, frameSize(c.mtu), "MTU %d", c.mtu)
+		assert.Equal(t, c.port, port, "MTU %d", c.mtu)
+		assert.Equal(t, c.jumbo, jumbo, "MTU %d", c.mtu)
+		chunks := 1
+		if jumbo {
+			chunks = 3
+		}
+		assert.LessOrEqual(t, port+14+8, chunks*(c.size-256), "MTU %d", c.mtu)
 	}
 }

@@ -15,25 +15,29 @@ import (
 )
 
 // TestConformance runs the rules of dataplane.Port over veth, in both modes, with one
-// queue and with two.
+// queue and with two, with frames of one chunk and of up to three.
 func TestConformance(t *testing.T) {
 	for _, c := range []struct {
 		mode     Mode
 		queues   int
 		queue    int
 		busyPoll int
+		mtu      int
 	}{
-		{ModeNative, 1, 0, 0},
-		{ModeGeneric, 1, 0, 0},
-		{ModeNative, 1, 0, 64},
-		{ModeNative, 2, 1, 0},
-		{ModeGeneric, 2, 0, 0}, // veth tells generic XDP nothing of queues: all is on the first
+		{ModeNative, 1, 0, 0, 1500},
+		{ModeGeneric, 1, 0, 0, 1500},
+		{ModeNative, 1, 0, 64, 1500},
+		{ModeNative, 2, 1, 0, 1500},
+		{ModeGeneric, 2, 0, 0, 1500}, // veth tells generic XDP nothing of queues: all is on the first
+		{ModeNative, 1, 0, 0, 9000},
+		{ModeGeneric, 1, 0, 0, 9000},
+		{ModeNative, 2, 1, 64, 11498},
 	} {
-		t.Run(fmt.Sprintf("%v, queue %d of %d, busy-poll %d", c.mode, c.queue, c.queues, c.busyPoll), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%v, queue %d of %d, busy-poll %d, MTU %d", c.mode, c.queue, c.queues, c.busyPoll, c.mtu), func(t *testing.T) {
 			porttest.Run(t, porttest.Harness{
-				MAC: gwMAC, Dst: eip, Buffers: MinFrames, Tagged: true,
+				MAC: gwMAC, Dst: eip, Buffers: MinFrames, Tagged: true, Edges: chunkEdges,
 				Open: func(t testing.TB, _ [][]byte) *porttest.Link {
-					b := newBench(t.(*testing.T), lab.VethOptions{Queues: c.queues})
+					b := newBench(t.(*testing.T), lab.VethOptions{Queues: c.queues, MTU: c.mtu})
 					i := b.open(InterfaceConfig{ID: 3, Mode: c.mode, Frames: MinFrames, BusyPoll: c.busyPoll})
 					return b.link(b.port(i, c.queue), c.queue)
 				},
@@ -41,6 +45,10 @@ func TestConformance(t *testing.T) {
 		})
 	}
 }
+
+// chunkEdges are the largest frames of one chunk of either size, and of two and three, as
+// they are received (behind the headroom) and sent (from the chunk's beginning).
+var chunkEdges = []int{2048 - 256, 2048, 4096 - 256, 4096, 2 * (4096 - 256), 2 * 4096, 3 * (4096 - 256)}
 
 // link is the far end of a port. It sends by the queue that makes veth deliver on the
 // same one: a raw socket knows only the first, so for others it is a port too.
@@ -80,7 +88,7 @@ func (b *bench) received(name string) func() [][]byte {
 			unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 64<<20),
 			unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: all, Ifindex: link.Attrs().Index}))
 	}))
-	buf, oob := make([]byte, 8192), make([]byte, 256)
+	buf, oob := make([]byte, 1<<14), make([]byte, 256)
 	return func() [][]byte {
 		var frames [][]byte
 		for {

@@ -14,6 +14,7 @@
 //	rings.go       the four rings: cached indices, one acquire and one release per batch
 //	pool.go        free frames, last in first out
 //	port.go        Port: Rx, Tx, Release
+//	jumbo.go       the same where a frame may take several chunks
 //	flush.go       completions and the kick that makes the kernel send
 //	health.go      link down, interface gone, recovery
 //	wait.go        sleeping until a frame comes
@@ -34,6 +35,26 @@
 //
 // A received frame starts 256 bytes into its chunk (XDP_PACKET_HEADROOM), which is the
 // headroom that PortInfo promises; the first frame received is checked for it.
+//
+// # Jumbo frames
+//
+// Where a packet of the interface's MTU does not fit one chunk of 4096 bytes behind headroom, Ethernet
+// and two VLAN tags, so from an MTU of 3819 on, the port is bound with XDP_USE_SG. The kernel then hands
+// over larger frames as chains of chunks and takes such chains to be sent. Ports of smaller MTUs
+// know nothing of it.
+//
+//   - What comes in is copied into one of the port's jumbo buffers, with the same headroom; the chain's
+//     chunks are free at once. There are as many buffers as one burst of descriptors can fill, so
+//     a burst never waits for one.
+//   - Tx copies a frame that lies elsewhere, so also one in a jumbo buffer, into as many chunks as it
+//     needs. It takes all of a frame or nothing.
+//   - The largest MTU is 11498, three chunks. A larger frame is lost and counted.
+//
+// A jumbo that finds less in the FILL ring than it needs is counted by the kernel as dropped.
+//
+// Linux before 6.6 knows no XDP_USE_SG, and a driver may have no chains in zero-copy mode: with zero-copy
+// required the port then works for packets of up to 3818 bytes, which is the MTU that it names, and Status
+// has a note; with zero-copy auto the kernel falls back to copying.
 //
 // # What asavie/xdp does here and what not
 //
@@ -67,8 +88,8 @@
 // sending side leaves it to a NIC that is not there, and a socket sees it as it is.
 // Turn it off on the far end: ethtool -K PEER tx off tso off gso off. Turn VLAN
 // stripping off on the port itself, or tags are lost: ethtool -K PORT rxvlan off.
-// Frames larger than a chunk (see Status) are dropped by the kernel: turn GRO and LRO
-// off as well.
+// Frames larger than the MTU are lost: turn GRO and LRO off as well. After the MTU of an
+// interface was raised, restart: a port keeps the MTU that it was opened with.
 //
 // In generic mode veth delivers everything on its first queue.
 //

@@ -79,7 +79,7 @@ func (p *Port) reopen() bool {
 	var s *socket
 	var index int
 	if err == nil {
-		s, index, err = p.iface.reopen(p.queue)
+		s, index, err = p.iface.reopen(p.queue, p.jumbo != nil)
 	}
 	switch {
 	case err != nil:

@@ -25,7 +25,7 @@ type Interface struct {
 
 	geometry
 	queues int
-	mtu    int // of PortInfo
+	open   func(options) (*socket, error) // openSocket
 
 	mu       sync.Mutex // guards what follows
 	dev      device
@@ -36,6 +36,9 @@ type Interface struct {
 	segments segments
 	ports    map[int]*Port
 	closed   bool
+	mtu      int        // of PortInfo
+	jumbo    bool       // a packet of it does not fit a chunk: ports are opened with XDP_USE_SG
+	noJumbo  unix.Errno // why they can't be although the MTU asks for it, or 0
 }
 
 // Open puts the XDP program on an interface. It redirects nothing before SetSegments,
@@ -50,7 +53,7 @@ func Open(cfg InterfaceConfig) (_ *Interface, err error) {
 	if err != nil {
 		return nil, err
 	}
-	i := &Interface{cfg: cfg, dev: dev, ctl: -1, ports: make(map[int]*Port)}
+	i := &Interface{cfg: cfg, dev: dev, ctl: -1, ports: make(map[int]*Port), open: openSocket}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, i.Close())
@@ -63,7 +66,7 @@ func Open(cfg InterfaceConfig) (_ *Interface, err error) {
 		return nil, fmt.Errorf("afxdp: %s: %d queues wanted, it has %d in use", cfg.Name, i.queues, dev.queues)
 	}
 	i.geometry = geometry{frames: cfg.Frames, size: frameSize(dev.mtu)}
-	i.mtu = portMTU(dev.mtu)
+	i.mtu, i.jumbo = portMTU(dev.mtu)
 	if i.netns, err = currentNetns(); err != nil {
 		return nil, fmt.Errorf("afxdp: %s: %w", cfg.Name, err)
 	}
@@ -113,10 +116,14 @@ func (i *Interface) Port(queue int) (*Port, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := i.openQueue(queue, bindPatience)
+	s, err := i.openQueue(queue, bindPatience, i.jumbo)
+	if why := chainsRefused(err); i.jumbo && why != 0 {
+		s, err = i.openPlain(queue, why)
+	}
 	if err != nil {
 		return nil, err
 	}
+	p.fit(i.mtu, i.jumbo)
 	p.adopt(s, i.dev.index)
 	i.ports[queue] = p
 	return p, nil
@@ -126,16 +133,26 @@ func (i *Interface) Port(queue int) (*Port, error) {
 // just closed, which the kernel takes off the device in the background.
 const bindPatience = time.Second
 
+// openPlain opens a queue without the frames in several chunks that the MTU asks for and
+// that were refused, for the reason why. What fits one chunk works; Status tells of the rest.
+func (i *Interface) openPlain(queue int, why unix.Errno) (*socket, error) {
+	s, err := i.openQueue(queue, bindPatience, false)
+	if err == nil {
+		i.mtu, i.jumbo, i.noJumbo = chunkMTU(i.size), false, why
+	}
+	return s, err
+}
+
 // openQueue opens and registers the socket of a queue. The caller holds mu.
-func (i *Interface) openQueue(queue int, patience time.Duration) (*socket, error) {
+func (i *Interface) openQueue(queue int, patience time.Duration, jumbo bool) (*socket, error) {
 	if err := i.checkNetns(); err != nil {
 		return nil, fmt.Errorf("afxdp: %s queue %d: %w", i.cfg.Name, queue, err)
 	}
-	o := options{ifindex: i.dev.index, queue: queue, flags: i.bindFlags(), busyPoll: i.cfg.BusyPoll, geometry: i.geometry}
-	s, err := openSocket(o)
+	o := options{ifindex: i.dev.index, queue: queue, flags: i.bindFlags(jumbo), busyPoll: i.cfg.BusyPoll, geometry: i.geometry}
+	s, err := i.open(o)
 	for pause, end := time.Millisecond, time.Now().Add(patience); errors.Is(err, ErrQueueBusy) && time.Now().Before(end); pause += time.Millisecond {
 		time.Sleep(pause)
-		s, err = openSocket(o)
+		s, err = i.open(o)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("afxdp: %s queue %d: %w", i.cfg.Name, queue, err)
@@ -148,8 +165,11 @@ func (i *Interface) openQueue(queue int, patience time.Duration) (*socket, error
 
 // bindFlags asks for need_wakeup always: in copy mode the kernel then says that it
 // has to be called to send, in zero-copy mode it often has not.
-func (i *Interface) bindFlags() uint16 {
+func (i *Interface) bindFlags(jumbo bool) uint16 {
 	flags := uint16(unix.XDP_USE_NEED_WAKEUP)
+	if jumbo {
+		flags |= unix.XDP_USE_SG
+	}
 	switch {
 	case i.mode == ModeGeneric || i.cfg.ZeroCopy == ZeroCopyOff:
 		flags |= unix.XDP_COPY
@@ -168,8 +188,9 @@ func (i *Interface) checkNetns() error {
 }
 
 // reopen opens the socket of a queue again after its interface was deleted. The first
-// queue that comes puts the program on the new device too.
-func (i *Interface) reopen(queue int) (*socket, int, error) {
+// queue that comes puts the program on the new device too. Frames may or must not be in several
+// chunks as before: the port's MTU does not change.
+func (i *Interface) reopen(queue int, jumbo bool) (*socket, int, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.closed {
@@ -192,7 +213,7 @@ func (i *Interface) reopen(queue int) (*socket, int, error) {
 			return nil, 0, err
 		}
 	}
-	s, err := i.openQueue(queue, 0)
+	s, err := i.openQueue(queue, 0, jumbo)
 	return s, i.dev.index, err
 }
 

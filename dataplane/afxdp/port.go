@@ -24,6 +24,7 @@ type Port struct {
 	pool    pool
 	offset  uint64 // mask of an address's offset in its chunk
 	longest int    // bytes of a frame to be sent
+	jumbo   *jumbo // nil where every frame fits a chunk
 
 	err     error       // why the port does not work, nil while it does
 	index   int         // of the interface that the socket is bound to
@@ -41,12 +42,14 @@ type Port struct {
 
 // portCounters are written by the worker, once per burst at most.
 type portCounters struct {
-	copied  atomic.Uint64
-	tooLong atomic.Uint64
-	kicks   atomic.Uint64
-	again   atomic.Uint64
-	refused atomic.Uint64
-	failed  atomic.Uint64
+	jumbo     atomic.Uint64
+	rxTooLong atomic.Uint64
+	copied    atomic.Uint64
+	tooLong   atomic.Uint64
+	kicks     atomic.Uint64
+	again     atomic.Uint64
+	refused   atomic.Uint64
+	failed    atomic.Uint64
 }
 
 func newPort(i *Interface, queue int) (*Port, error) {
@@ -55,20 +58,28 @@ func newPort(i *Interface, queue int) (*Port, error) {
 		return nil, fmt.Errorf("afxdp: %s: %w", i.cfg.Name, err)
 	}
 	info := dataplane.PortInfo{
-		ID: i.cfg.ID, Name: i.cfg.Name, Queue: queue, MAC: i.dev.mac,
-		MTU: i.mtu, Headroom: headroom,
+		ID: i.cfg.ID, Name: i.cfg.Name, Queue: queue, MAC: i.dev.mac, Headroom: headroom,
 	}
 	if i.cfg.AnyMAC {
 		info.MAC = encap.MAC{}
 	}
-	return &Port{
-		iface: i, queue: queue, info: info, probe: probe,
-		offset: i.offset(), longest: info.MaxFrame(),
-	}, nil
+	return &Port{iface: i, queue: queue, info: info, probe: probe, offset: i.offset()}, nil
+}
+
+// fit sets the MTU, before the port is used. With jumbo, a frame of it may take several chunks.
+func (p *Port) fit(mtu int, jumbo bool) {
+	p.info.MTU = mtu
+	p.longest = p.info.MaxFrame()
+	if jumbo {
+		p.jumbo = newJumbo(mtu)
+	}
 }
 
 // adopt starts to use a fresh socket: all frames are free, half of them go to the kernel.
 func (p *Port) adopt(s *socket, index int) {
+	if p.jumbo != nil {
+		p.jumbo.reset()
+	}
 	p.mu.Lock()
 	p.s = s
 	p.mu.Unlock()
@@ -98,7 +109,8 @@ const (
 	clockIdle = 16
 )
 
-// Rx implements dataplane.Port: frames stay where the kernel wrote them.
+// Rx implements dataplane.Port: frames stay where the kernel wrote them, but for those in
+// several chunks.
 func (p *Port) Rx(b *dataplane.Burst) (int, error) {
 	b.N = 0
 	if p.err != nil && !p.recovered() {
@@ -116,6 +128,9 @@ func (p *Port) Rx(b *dataplane.Burst) (int, error) {
 		p.wakeRx()
 		return 0, nil
 	}
+	if p.jumbo != nil {
+		return p.rxJumbo(b, n)
+	}
 	for i := range n {
 		d := s.rx.take()
 		at := d.Addr & p.offset
@@ -132,22 +147,34 @@ func (p *Port) Rx(b *dataplane.Burst) (int, error) {
 	return n, nil
 }
 
-// prove checks the promise of headroom at the first frame received. A kernel that does
-// not keep it is no good to us.
+// prove checks the promise of headroom at the first frame that lies where the kernel
+// wrote it. A kernel that does not keep it is no good to us.
 func (p *Port) prove(b *dataplane.Burst) bool {
-	if got := b.F[0].Headroom(); got < p.info.Headroom {
-		p.Release(b)
-		p.setErr(fmt.Errorf("afxdp: %s queue %d: the driver leaves %d bytes in front of a frame, expected %d: use generic mode or zero-copy off",
-			p.info.Name, p.queue, got, p.info.Headroom))
-		return false
+	for i := range b.F[:b.N] {
+		f := &b.F[i]
+		if f.Cookie&jumboMark != 0 {
+			continue
+		}
+		if got := f.Headroom(); got < p.info.Headroom {
+			p.Release(b)
+			p.setErr(fmt.Errorf("afxdp: %s queue %d: the driver leaves %d bytes in front of a frame, expected %d: use generic mode or zero-copy off",
+				p.info.Name, p.queue, got, p.info.Headroom))
+			return false
+		}
+		p.proven = true
+		break
 	}
-	p.proven = true
 	return true
 }
 
 // Release implements dataplane.Port.
 func (p *Port) Release(b *dataplane.Burst) {
-	if p.s != nil {
+	switch {
+	case p.s == nil:
+	case p.jumbo != nil:
+		p.giveBack(b)
+		p.refill()
+	default:
 		for i := range b.F[:b.N] {
 			if f := &b.F[i]; !f.Taken {
 				p.pool.put(uint32(f.Cookie))
@@ -180,6 +207,9 @@ func (p *Port) refill() {
 func (p *Port) Tx(frames []*dataplane.Frame) int {
 	if p.err != nil || len(frames) == 0 {
 		return 0
+	}
+	if p.jumbo != nil {
+		return p.txJumbo(frames)
 	}
 	s := p.s
 	room := int(s.tx.room(uint32(len(frames))))
@@ -235,9 +265,7 @@ func (p *Port) dropSocket() error {
 		return nil
 	}
 	s := p.s
-	if n := s.tx.pending(); n > 0 {
-		p.counters.refused.Add(uint64(n)) // nobody takes them any more
-	}
+	p.counters.refused.Add(s.unsent()) // nobody takes them any more
 	p.s, p.pool = nil, pool{}
 	p.poll[0].Fd = -1
 	if err := s.close(); err != nil {

@@ -55,7 +55,11 @@ type QueueStatus struct {
 	SendBuffer int  `json:"send-buffer"`
 	BusyPoll   int  `json:"busy-poll"` // 0: off
 
-	Copied  uint64 `json:"copied"`   // frames of other ports, copied to be sent here
+	Jumbo     bool   `json:"jumbo"`       // frames may be larger than FrameSize
+	Chains    uint64 `json:"chains"`      // frames received in several pieces, copied together
+	RxTooLong uint64 `json:"rx-too-long"` // such that are larger than the MTU allows: lost
+
+	Copied  uint64 `json:"copied"`   // frames from elsewhere, copied to be sent here
 	TooLong uint64 `json:"too-long"` // frames not sent because they are longer than MaxFrame
 	Kicks   uint64 `json:"kicks"`    // calls to make the kernel send
 	Again   uint64 `json:"again"`    // of them, ended before all was sent
@@ -65,16 +69,23 @@ type QueueStatus struct {
 	Kernel KernelCounters `json:"kernel"`
 }
 
+// RxMissed counts the frames for this port that no Rx has returned. In copy mode one that
+// finds the FILL ring empty counts as dropped as well, if it needs one chunk; in zero-copy
+// mode it does not.
+func (q *QueueStatus) RxMissed() uint64 {
+	return q.RxTooLong + max(q.Kernel.RxDropped, q.Kernel.RxFillRingEmpty) + q.Kernel.RxRingFull
+}
+
 // TxLost counts the frames that Tx took and that were never sent.
 func (q *QueueStatus) TxLost() uint64 { return q.Refused + q.TooLong + q.Kernel.TxInvalid }
 
 // KernelCounters is the socket's XDP_STATISTICS.
 type KernelCounters struct {
-	RxDropped         uint64 `json:"rx-dropped"`           // too large for a frame, or other reasons
+	RxDropped         uint64 `json:"rx-dropped"`           // in copy mode: too large, or too little in the FILL ring
 	RxInvalid         uint64 `json:"rx-invalid"`           // bad addresses in the FILL ring
 	TxInvalid         uint64 `json:"tx-invalid"`           // bad descriptors in the TX ring
 	RxRingFull        uint64 `json:"rx-ring-full"`         // lost
-	RxFillRingEmpty   uint64 `json:"rx-fill-ring-empty"`   // lost: the worker does not keep up
+	RxFillRingEmpty   uint64 `json:"rx-fill-ring-empty"`   // lost: the worker does not keep up. Frames of one chunk
 	TxRingEmptyCycles uint64 `json:"tx-ring-empty-cycles"` // the driver looked for more to send
 }
 
@@ -143,7 +154,10 @@ func (i *Interface) notes(st *Status) []string {
 	if now.mac != i.dev.mac && !i.cfg.AnyMAC {
 		note("the Ethernet address was %v when the port was opened and is %v now: frames for it are not forwarded", i.dev.mac, now.mac)
 	}
-	switch largest := i.size - headroom - linkOverhead; {
+	switch largest := i.largest(); {
+	case now.mtu > largest && i.noJumbo != 0:
+		note("the MTU is %d; packets of more than %d bytes are neither received nor sent: driver %s or the kernel has no AF_XDP frames in several buffers (Linux 6.6 or later has them): %v",
+			now.mtu, largest, i.dev.driver, i.noJumbo)
 	case now.mtu > largest:
 		note("the MTU is %d; packets of more than %d bytes don't fit a frame and are not received", now.mtu, largest)
 	case now.mtu < i.mtu:
@@ -152,15 +166,26 @@ func (i *Interface) notes(st *Status) []string {
 	return notes
 }
 
+// largest is the largest packet that is received.
+func (i *Interface) largest() int {
+	if i.jumbo {
+		return i.mtu
+	}
+	return chunkMTU(i.size)
+}
+
 func (p *Port) status() QueueStatus {
 	st := QueueStatus{
-		Queue:   p.queue,
-		Copied:  p.counters.copied.Load(),
-		TooLong: p.counters.tooLong.Load(),
-		Kicks:   p.counters.kicks.Load(),
-		Again:   p.counters.again.Load(),
-		Refused: p.counters.refused.Load(),
-		Failed:  p.counters.failed.Load(),
+		Queue:     p.queue,
+		Jumbo:     p.jumbo != nil,
+		Chains:    p.counters.jumbo.Load(),
+		RxTooLong: p.counters.rxTooLong.Load(),
+		Copied:    p.counters.copied.Load(),
+		TooLong:   p.counters.tooLong.Load(),
+		Kicks:     p.counters.kicks.Load(),
+		Again:     p.counters.again.Load(),
+		Refused:   p.counters.refused.Load(),
+		Failed:    p.counters.failed.Load(),
 	}
 	if err := p.shownErr.Load(); err != nil && *err != nil {
 		st.Error = (*err).Error()

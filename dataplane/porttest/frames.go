@@ -67,6 +67,24 @@ func (h *Harness) frames(first, n, largest int) [][]byte {
 	return out
 }
 
+// sized builds frames of the lengths that matter: the largest, those around the harness's
+// Edges, and short ones between them.
+func (h *Harness) sized() (out [][]byte) {
+	add := func(size int) {
+		if minFrame <= size && size <= h.largest {
+			out = append(out, h.frame(len(out)+1, size))
+		}
+	}
+	for _, edge := range append(h.Edges, h.largest) {
+		for d := -2; d <= 2; d++ {
+			add(edge + d)
+		}
+		add(minFrame)
+		add(edge)
+	}
+	return out
+}
+
 // tagged is the frame with a VLAN tag put in.
 func tagged(frame []byte, vid uint16) []byte {
 	tag := binary.BigEndian.AppendUint16([]byte{0x81, 0x00}, vid)

@@ -36,6 +36,10 @@ type Harness struct {
 	// Allocates says that moving frames allocates: the suite does not count.
 	Allocates bool
 
+	// Edges are frame lengths at which the port begins to keep a frame in another way, as
+	// in one buffer more: the suite sends frames of lengths around them.
+	Edges []int
+
 	// MAC and Dst are the destination addresses of the frames that are sent to the
 	// port: such as it does not leave to the kernel. Zero is 02:00:00:00:00:01 and
 	// 203.0.113.7.
@@ -44,6 +48,8 @@ type Harness struct {
 
 	// Timeout is how long a frame may take over the link. 0 is 5 s.
 	Timeout time.Duration
+
+	largest int // bytes of the largest frame without a tag, as the port's MTU says
 }
 
 // Link is one open port and the far end of its wire. The suite calls everything
@@ -71,6 +77,7 @@ type Link struct {
 // Run runs every rule as a subtest, each with a port of its own.
 func Run(t *testing.T, h Harness) {
 	h.defaults()
+	h.largest = h.mtu(t) + 14
 	for _, r := range []struct {
 		name string
 		test func(*testing.T, Harness)
@@ -88,8 +95,10 @@ func Run(t *testing.T, h Harness) {
 		{"tx keeps buffers only until they are sent", testTxReturns},
 		{"a burst is part sent, part dropped", testTxMixed},
 		{"tx takes large frames", testTxLarge},
+		{"short and large frames share a burst", testTxEcho},
 		{"tx of nothing", testTxNothing},
 		{"tx says how many it took when it is full", testTxFull},
+		{"tx says how many large frames it took", testTxFullLarge},
 		{"the end is io.EOF and stays", testEOF},
 		{"down is an error, up recovers", testDown},
 		{"waits end", testWait},

@@ -96,7 +96,7 @@ func testAllocs(t *testing.T, h Harness) {
 		return
 	}
 	const rounds, n = 30, 8
-	s := h.open(t, h.frames(1, rounds*n, 256)...)
+	s := h.open(t, h.frames(1, rounds*n, h.largest)...)
 	p, fs := s.Port, make([]*dataplane.Frame, 0, dataplane.BurstSize)
 	best, seen := ^uint64(0), 0
 	for seen < rounds*n {

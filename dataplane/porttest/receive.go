@@ -42,14 +42,14 @@ func testRxEmpty(t *testing.T, h Harness) {
 
 func testRxOrder(t *testing.T, h Harness) {
 	const n = 200
-	in := h.frames(1, n, 1514)
+	in := h.frames(1, n, h.largest)
 	s := h.open(t, in...)
 	equalFrames(t, in, s.recv(n), "received")
 }
 
 func testRxDirty(t *testing.T, h Harness) {
 	const n = 3 * dataplane.BurstSize
-	s := h.open(t, h.frames(1, n, 1514)...)
+	s := h.open(t, h.frames(1, n, h.largest)...)
 	info := s.Port.Info()
 	for seen := 0; seen < n; {
 		for i := range s.b.F {
@@ -75,8 +75,7 @@ func testRxDirty(t *testing.T, h Harness) {
 }
 
 func testRxLarge(t *testing.T, h Harness) {
-	largest := h.mtu(t) + 14
-	in := [][]byte{h.frame(1, largest), h.frame(2, minFrame), h.frame(3, largest-1), h.frame(4, largest)}
+	in := h.sized()
 	s := h.open(t, in...)
 	equalFrames(t, in, s.recv(len(in)), "received")
 }
@@ -93,7 +92,7 @@ func (h *Harness) mtu(t *testing.T) int {
 // whether any other frame of the burst has changed.
 func testRoom(t *testing.T, h Harness) {
 	const n = 2 * dataplane.BurstSize
-	s := h.open(t, h.frames(1, n, 1514)...)
+	s := h.open(t, h.frames(1, n, h.largest)...)
 	info := s.Port.Info()
 	for seen := 0; seen < n; {
 		got := s.rx()
@@ -128,7 +127,7 @@ func scribble(b []byte) {
 // testBorrow holds a burst while more frames arrive: none of the held ones changes.
 func testBorrow(t *testing.T, h Harness) {
 	const n = 4 * window
-	in := h.frames(1, n, 1514)
+	in := h.frames(1, n, h.largest)
 	s := h.open(t, in...)
 	var copies [][]byte
 	for len(copies) < n {

@@ -15,7 +15,7 @@ import (
 func testTxForeign(t *testing.T, h Harness) {
 	const n = 150
 	s := h.open(t)
-	want := h.frames(1, n, 1514)
+	want := h.frames(1, n, h.largest)
 	for chunk := range slices.Chunk(want, dataplane.BurstSize) {
 		var fs []*dataplane.Frame
 		for _, b := range chunk {
@@ -37,7 +37,7 @@ func testTxForeign(t *testing.T, h Harness) {
 // testTxOwn puts a header in front of what it receives and sends it back, in place.
 func testTxOwn(t *testing.T, h Harness) {
 	const n, head = 100, 8
-	in := h.frames(1, n, 1514-head)
+	in := h.frames(1, n, h.largest-head)
 	s := h.open(t, in...)
 	if s.Port.Info().Headroom < head {
 		t.Log("does not apply: the port promises no headroom")
@@ -104,11 +104,10 @@ func testTxMixed(t *testing.T, h Harness) {
 
 func testTxLarge(t *testing.T, h Harness) {
 	s := h.open(t)
-	info := s.Port.Info()
-	want := [][]byte{h.frame(1, info.MTU+14), h.frame(2, minFrame), h.frame(3, info.MTU+14)}
+	want := h.sized()
 	if h.Tagged {
-		want = append(want, tagged(h.frame(4, info.MTU+14), 5))
-		require.Len(t, want[3], info.MaxFrame())
+		want = append(want, tagged(h.frame(len(want)+1, h.largest), 5))
+		require.Len(t, want[len(want)-1], s.Port.Info().MaxFrame())
 	}
 	for _, b := range want {
 		s.tx(s.foreign(b))
@@ -124,9 +123,24 @@ func testTxNothing(t *testing.T, h Harness) {
 	assert.Empty(t, s.gather())
 }
 
-// testTxFull sends without Flush until the port takes no more. What it took goes
-// out, in order, and nothing else; then it takes frames again.
-func testTxFull(t *testing.T, h Harness) {
+// testTxEcho sends bursts of short and large frames back, in place or copied.
+func testTxEcho(t *testing.T, h Harness) {
+	var in [][]byte
+	for len(in) < 2*h.Buffers {
+		n := len(in)
+		in = append(in, h.frame(n, minFrame), h.frame(n+1, h.largest), h.frame(n+2, minFrame+n*89%(h.largest-minFrame)))
+	}
+	s := h.open(t, in...)
+	equalFrames(t, in, s.echo(len(in), func(*dataplane.Frame) bool { return true }), "sent back")
+}
+
+func testTxFull(t *testing.T, h Harness) { txFull(t, h, 128) }
+
+func testTxFullLarge(t *testing.T, h Harness) { txFull(t, h, h.largest) }
+
+// txFull sends frames of up to largest bytes without Flush until the port takes no more.
+// What it took goes out, in order, and nothing else; then it takes frames again.
+func txFull(t *testing.T, h Harness, largest int) {
 	if h.NeverFull {
 		t.Log("does not apply: the port is never full")
 		return
@@ -136,7 +150,7 @@ func testTxFull(t *testing.T, h Harness) {
 	var want [][]byte
 	for seq := 1; ; seq += dataplane.BurstSize {
 		require.Less(t, seq, most, "the port took %d frames without Flush", most)
-		chunk := h.frames(seq, dataplane.BurstSize, 128)
+		chunk := h.frames(seq, dataplane.BurstSize, largest)
 		var fs []*dataplane.Frame
 		for _, b := range chunk {
 			fs = append(fs, s.foreign(b))

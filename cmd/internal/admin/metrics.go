@@ -70,7 +70,7 @@ var (
 	portRxBytes  = counter("port_rx_bytes_total", "Bytes of frames received.", "port", "queue")
 	portTx       = counter("port_tx_packets_total", "Frames that the port took to be sent.", "port", "queue")
 	portTxBytes  = counter("port_tx_bytes_total", "Bytes of frames that the port took to be sent.", "port", "queue")
-	portRxMissed = counter("port_rx_missed_packets_total", "Frames that the kernel had no room for in the port's rings.", "port", "queue")
+	portRxMissed = counter("port_rx_missed_packets_total", "Frames that there was no room for in the port's rings, or that were too long.", "port", "queue")
 
 	portTxLost = counter("port_tx_lost_packets_total", "Of the frames that the port took to be sent, those that its device refused or the kernel found too long or invalid.", "port", "queue")
 	portFilter = counter("port_filter_packets_total", "Frames that came in by the port, by what the XDP filter did: redirected to a worker, or to the kernel as passed (for no segment), foreign (for another Ethernet address) or unserved (on a queue without a worker).", "port", "way")

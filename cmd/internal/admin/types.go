@@ -193,7 +193,7 @@ type Port struct {
 	VLAN     string   `json:"vlan,omitempty"` // 100, or 100.200 for 802.1Q 200 inside 802.1ad 100; absent: untagged
 	Rx       Traffic  `json:"rx"`
 	Tx       Traffic  `json:"tx"`
-	RxMissed uint64   `json:"rx_missed"` // frames that the kernel had no buffer or room for
+	RxMissed uint64   `json:"rx_missed"` // frames that there was no buffer or room for, or that were too long
 	TxLost   uint64   `json:"tx_lost"`   // of those in Tx, frames that the device did not send in the end
 	Filter   *Filter  `json:"filter,omitempty"`
 	Notes    []string `json:"notes,omitempty"`

@@ -75,8 +75,8 @@ ports:
     zero-copy: auto  # default; or require, or off
     queues: 1        # default; the same for every port: one worker per queue
     vlan: 0          # default: untagged; of what is sent; 100.200 is 802.1Q 200 inside
-                     # 802.1ad 100, 100.0 is 802.1ad alone. Received is any VLAN
-    frames: 4096     # default: buffers per queue, a power of two
+                     # 802.1ad 100, 100.0 is 802.1ad alone
+    frames: 4096     # default: buffers per queue, a power of two; a jumbo frame takes two or three
     busy-poll: 0     # default: by interrupts; else packets per call of the driver
 
 # Outer headers.
