@@ -5,6 +5,8 @@ import (
 	"net/netip"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/eipgw/eipgw/encap"
 )
 
 // report is what an ICMP error says of a packet that was too big for a link on its way.
@@ -51,7 +53,7 @@ func parse4(b []byte) (report, Outcome) {
 	if icmp[0] != 3 || icmp[1] != 4 {
 		return report{}, IgnoredKind
 	}
-	if onesSum(icmp) != 0xffff {
+	if encap.Checksum(icmp, 0) != 0 {
 		return report{}, IgnoredMalformed
 	}
 	r := report{reporter: addr4(b[12:]), mtu: int(binary.BigEndian.Uint16(icmp[6:]))}
@@ -69,8 +71,7 @@ func (r *report) quote4(b []byte) Outcome {
 	fragment := binary.BigEndian.Uint16(b[6:])
 	udp := b[ipv4Len:]
 	switch {
-	case b[0] != 4<<4|ipv4Len/4, b[9] != unix.IPPROTO_UDP, fragment&0x3fff != 0, !fromTunnel(udp),
-		int(binary.BigEndian.Uint16(udp[4:])) != r.length-ipv4Len:
+	case b[0] != 4<<4|ipv4Len/4, b[9] != unix.IPPROTO_UDP, fragment&0x3fff != 0, !fromTunnel(udp, r.length-ipv4Len):
 		return IgnoredNotTunnel
 	case fragment&0x4000 == 0:
 		return IgnoredNoDF
@@ -110,27 +111,29 @@ func (r *report) quote6(b []byte) Outcome {
 	r.length = ipv6Len + payload
 	r.src, r.dst = addr16(b[8:]), addr16(b[24:])
 	next, udp := b[6], b[ipv6Len:]
-	whole := true
+	datagram := payload
 	if next == unix.IPPROTO_FRAGMENT {
 		if len(udp) < fragLen+udpLen {
 			return IgnoredMalformed
 		}
-		if binary.BigEndian.Uint16(udp[2:])&^7 != 0 {
+		if binary.BigEndian.Uint16(udp[2:])&^7 != 0 || payload < fragLen+udpLen {
 			return IgnoredNotTunnel
 		}
-		next, udp, whole = udp[0], udp[fragLen:], false
+		next, udp = udp[0], udp[fragLen:]
+		datagram = int(binary.BigEndian.Uint16(udp[4:])) // of which this is a part
 	}
-	if next != unix.IPPROTO_UDP || !fromTunnel(udp) || (whole && int(binary.BigEndian.Uint16(udp[4:])) != payload) {
+	if next != unix.IPPROTO_UDP || !fromTunnel(udp, datagram) {
 		return IgnoredNotTunnel
 	}
 	return believable
 }
 
-// fromTunnel says whether a UDP header has the source port of a tunnel packet. Its
-// destination port is the binding's and may be any. A packet of another kind from the
+// fromTunnel says whether a UDP header is that of a tunnel packet of so many bytes, by its
+// source port and length. The destination port is the binding's and may be any. A packet of another kind from the
 // same source to the same VTEP takes the same path, so that what is said of it holds as well.
-func fromTunnel(udp []byte) bool {
-	return binary.BigEndian.Uint16(udp) >= tunnelPort && binary.BigEndian.Uint16(udp[2:]) != 0
+func fromTunnel(udp []byte, length int) bool {
+	return binary.BigEndian.Uint16(udp) >= tunnelPort && binary.BigEndian.Uint16(udp[2:]) != 0 &&
+		length >= udpLen && int(binary.BigEndian.Uint16(udp[4:])) == length
 }
 
 // plateaus are the MTUs that links have (RFC 1191 section 7.1), the largest first.
@@ -149,18 +152,3 @@ func plateau(length int) int {
 
 func addr4(b []byte) netip.Addr  { return netip.AddrFrom4([4]byte(b)) }
 func addr16(b []byte) netip.Addr { return netip.AddrFrom16([16]byte(b)) }
-
-// onesSum is the sum of RFC 1071; 0xffff when b holds its own checksum and is intact.
-func onesSum(b []byte) uint16 {
-	var sum uint32
-	for ; len(b) >= 2; b = b[2:] {
-		sum += uint32(b[0])<<8 | uint32(b[1])
-	}
-	if len(b) == 1 {
-		sum += uint32(b[0]) << 8
-	}
-	for sum>>16 != 0 {
-		sum = sum&0xffff + sum>>16
-	}
-	return uint16(sum)
-}

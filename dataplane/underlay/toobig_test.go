@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+
+	"github.com/eipgw/eipgw/encap"
 )
 
 // tooBig4 is RFC 792 with RFC 1191 section 4, byte by byte: 10.9.9.1 says that 1400 bytes is all
@@ -45,7 +47,7 @@ func with(b []byte, at int, bytes ...byte) []byte {
 	copy(b[at:], bytes)
 	if b[0] == 0x45 {
 		b[22], b[23] = 0, 0
-		binary.BigEndian.PutUint16(b[22:], ^onesSum(b[20:]))
+		binary.BigEndian.PutUint16(b[22:], encap.Checksum(b[20:], 0))
 	}
 	return b
 }
@@ -90,6 +92,7 @@ func TestParse4Ignores(t *testing.T) {
 		"source port 49151":       {with(tooBig4(), 48, 0xbf, 0xff), IgnoredNotTunnel},
 		"destination port 0":      {with(tooBig4(), 50, 0, 0), IgnoredNotTunnel},
 		"UDP length one less":     {with(tooBig4(), 52, 0x05, 0xc7), IgnoredNotTunnel},
+		"UDP of no length":        {with(with(tooBig4(), 52, 0, 0), 30, 0, 20), IgnoredNotTunnel},
 		"total length of nothing": {with(tooBig4(), 30, 0, 0), IgnoredNotTunnel},
 	} {
 		_, o := parse4(c.bytes)
@@ -128,6 +131,8 @@ func TestParse6Ignores(t *testing.T) {
 		"destination port 0":           {with(tooBig6(), 50, 0, 0), IgnoredNotTunnel},
 		"UDP length one more":          {with(tooBig6(), 52, 0x05, 0xb5), IgnoredNotTunnel},
 		"half a fragment header":       {fragment6()[:8+40+8+7], IgnoredMalformed},
+		"UDP of no length":             {with(with(tooBig6(), 52, 0, 0), 12, 0, 0), IgnoredNotTunnel},
+		"a fragment of no length":      {with(fragment6(), 12, 0, 15), IgnoredNotTunnel},
 		"not the first fragment":       {with(fragment6(), 50, 0, 9), IgnoredNotTunnel},
 		"a fragment of TCP":            {with(fragment6(), 48, 6), IgnoredNotTunnel},
 	} {
