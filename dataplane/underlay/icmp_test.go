@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/eipgw/eipgw/perf/lab"
 )
 
 // pair is an errorSocket for IPv4 and what writes to it in the place of the kernel.
@@ -90,6 +93,28 @@ func TestRunHeedsErrors(t *testing.T) {
 	assert.ErrorIs(t, s.close(), os.ErrClosed, "Run has closed it")
 	assert.Equal(t, 1, strings.Count(log.String(), "level=INFO"), "the change")
 	assert.NotContains(t, log.String(), "ERROR", "to be closed is no failure")
+}
+
+func TestWithoutThePrivilegeItSaysSo(t *testing.T) {
+	lab.Need(t, lab.Root)
+	errs := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with its lack of privilege
+		h := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+		var c [2]unix.CapUserData
+		if err := unix.Capget(&h, &c[0]); err != nil {
+			errs <- err
+			return
+		}
+		c[0].Effective &^= 1 << unix.CAP_NET_RAW
+		if err := unix.Capset(&h, &c[0]); err != nil {
+			errs <- err
+			return
+		}
+		_, err := New(Config{Ports: []Port{{ID: 1, Name: "sw0"}}})
+		errs <- err
+	}()
+	assert.EqualError(t, <-errs, "underlay: raw ICMP socket: operation not permitted: path MTU discovery needs CAP_NET_RAW")
 }
 
 // A socket that cannot be read is tried again, and is no reason to end.

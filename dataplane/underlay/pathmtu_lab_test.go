@@ -67,6 +67,14 @@ func sum(b []byte) uint16 {
 	return uint16(s % 0xffff)
 }
 
+// sender sends out of a link until the test ends.
+func sender(t *testing.T, ns *lab.NS, link string) *lab.Sender {
+	s, err := ns.Sender(link)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, s.Close()) })
+	return s
+}
+
 // mtu waits until every way to a VTEP carries so much.
 func (r *runner) mtu(vtep string, mtu uint16) time.Duration {
 	r.t.Helper()
@@ -81,15 +89,17 @@ func TestPathMTUFromARouter(t *testing.T) {
 	n := newNarrow(t)
 	var log logBuffer
 	r := run(t, n.gw, underlay.Config{Log: log.logger(), PathMTUAge: 3 * time.Second}, "192.0.2.9", "2001:db8::9", "10.0.1.254")
+	out := sender(t, n.gw, "sw0")
 	for _, c := range []struct{ vtep, from, router string }{
 		{"192.0.2.9", "10.0.1.1", "10.0.1.254"},
 		{"2001:db8::9", "fd01::1", "fd01::fe"},
 	} {
 		r.mtu(c.vtep, 1500)
-		n.Check(n.gw.Send("sw0", tunnelPacket(c.from, c.vtep, 1400)))
-		n.Check(n.gw.Send("sw0", tunnelPacket(c.from, c.vtep, 1401)))
-		took := r.mtu(c.vtep, 1400)
-		t.Logf("%s: %v", c.vtep, took)
+		began := time.Now()
+		n.Check(out.Send(tunnelPacket(c.from, c.vtep, 1400)), out.Send(tunnelPacket(c.from, c.vtep, 1401)))
+		r.mtu(c.vtep, 1400)
+		took := time.Since(began)
+		t.Logf("from the packet to Resolve, %s: %v", c.vtep, took)
 		soon(t, took)
 		p := r.status(c.vtep).PathMTU
 		assert.Equal(t, uint16(1400), p.MTU)
@@ -98,7 +108,7 @@ func TestPathMTUFromARouter(t *testing.T) {
 		assert.True(t, log.contains("path MTU of a VTEP is lower"))
 	}
 	assert.Equal(t, uint16(1500), r.status("10.0.1.254").Ways[0].MTU)
-	n.Check(n.gw.Send("sw0", tunnelPacket("10.0.1.1", "192.0.2.9", 1500)))
+	n.Check(out.Send(tunnelPacket("10.0.1.1", "192.0.2.9", 1500)))
 	outcome := func(o underlay.Outcome) uint64 { return r.Outcomes()[o] }
 	require.Eventually(t, func() bool { return outcome(underlay.Confirmed) == 1 }, patience, time.Millisecond)
 	assert.Equal(t, uint64(2), outcome(underlay.Lowered))
@@ -115,8 +125,9 @@ func TestEntriesHaveThePathMTU(t *testing.T) {
 	require.NoError(t, err)
 	e.sends(r1MAC)
 	assert.Equal(t, uint16(1450), e.mtu())
+	out := sender(t, n.gw, "sw0")
 	began := time.Now()
-	n.Check(n.gw.Send("sw0", tunnelPacket("10.0.1.1", "192.0.2.9", 1500)))
+	n.Check(out.Send(tunnelPacket("10.0.1.1", "192.0.2.9", 1500)))
 	for e.mtu() != 1350 {
 		require.Less(t, time.Since(began), patience)
 		time.Sleep(100 * time.Microsecond)
