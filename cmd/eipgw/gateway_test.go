@@ -22,6 +22,7 @@ import (
 	"github.com/eipgw/eipgw/cmd/internal/config"
 	"github.com/eipgw/eipgw/dataplane/fib"
 	"github.com/eipgw/eipgw/dataplane/fib/fibtest"
+	"github.com/eipgw/eipgw/dataplane/underlay"
 	"github.com/eipgw/eipgw/encap"
 )
 
@@ -99,6 +100,29 @@ func TestBindForwardExplainUnbind(t *testing.T) {
 	code, out, _ = w.cli("show", "counters")
 	require.Equal(t, exitOK, code)
 	assert.Contains(t, out, "received 3 = sent 1 + dropped 2: adds up")
+}
+
+// What routers have reported of a VTEP's path is in every view of it.
+func TestPathMTUIsShown(t *testing.T) {
+	w := newWorld(t, worldConfig)
+	assert.False(t, w.network.cfg.NoPathMTU)
+	w.network.path = underlay.PathMTU{MTU: 1400, Reporter: netip.MustParseAddr("10.9.9.1"), Reported: time.Now()}
+	code, _, errs := w.cli("bind", "203.0.113.7", "--vtep", "10.0.2.11", "--vni", "5001")
+	require.Equal(t, exitOK, code, errs)
+	code, out, _ := w.cli("why", "203.0.113.7")
+	require.Equal(t, exitOK, code)
+	assert.Contains(t, out, "path MTU 1400, reported by 10.9.9.1 ")
+	want := &admin.PathMTU{MTU: 1400, Reporter: w.network.path.Reporter, Reported: w.network.path.Reported}
+	assert.Equal(t, want, w.g.Underlay()[0].PathMTU)
+	m := w.g.Metrics()
+	assert.Equal(t, 1, m.PathMTUs)
+	assert.Equal(t, uint64(1), m.TooBig["lowered"])
+	assert.Len(t, m.TooBig, int(underlay.NumOutcomes))
+}
+
+func TestPathMTUDiscoveryOff(t *testing.T) {
+	w := newWorld(t, worldConfig+"tunnel: {path-mtu: off}\n")
+	assert.True(t, w.network.cfg.NoPathMTU)
 }
 
 // A VTEP to which the switches would send packets back here is refused, and so is the

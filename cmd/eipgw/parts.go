@@ -38,6 +38,7 @@ type network interface {
 	fib.Resolver
 	Run(ctx context.Context) error
 	Status() []underlay.VTEPStatus
+	Outcomes() [underlay.NumOutcomes]uint64
 	Close() error // where it does not run
 }
 

@@ -157,7 +157,7 @@ func (c *cli) printRefusals(list []admin.Refusal) error {
 }
 
 func (c *cli) printUnderlay(list []admin.VTEP) error {
-	t := newTable("VTEP", "STATE", "PORT", "NEXT HOP", "NEXT HOP MAC", "SOURCE", "VLAN>", "MTU>")
+	t := newTable("VTEP", "STATE", "PORT", "NEXT HOP", "NEXT HOP MAC", "SOURCE", "VLAN>", "MTU>", "PATH MTU>", "REPORTER", "AGE>")
 	for _, v := range list {
 		if len(v.Ways) == 0 {
 			t.row(v.Address, v.State)
@@ -171,7 +171,14 @@ func (c *cli) printUnderlay(list []admin.VTEP) error {
 			if w.NextHop.IsValid() {
 				hop = w.NextHop.String()
 			}
-			t.row(first, state, w.Port, hop, w.DstMAC, w.Local, w.VLAN, w.MTU)
+			path, reporter, age := "", "", ""
+			if m := v.PathMTU; m != nil {
+				path, reporter, age = strconv.Itoa(int(m.MTU)), m.Reporter.String(), c.age(m.Reported)
+			}
+			if i > 0 {
+				path, reporter, age = blank, blank, blank
+			}
+			t.row(first, state, w.Port, hop, w.DstMAC, w.Local, w.VLAN, w.MTU, path, reporter, age)
 		}
 	}
 	return t.print(c.out, "no VTEPs: no binding names one")

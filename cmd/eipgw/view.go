@@ -10,6 +10,7 @@ import (
 	"github.com/eipgw/eipgw/cmd/internal/admin"
 	"github.com/eipgw/eipgw/cmd/internal/config"
 	"github.com/eipgw/eipgw/dataplane/fib"
+	"github.com/eipgw/eipgw/dataplane/underlay"
 	"github.com/eipgw/eipgw/encap"
 )
 
@@ -219,6 +220,7 @@ func (g *gateway) Underlay() []admin.VTEP {
 		if s.Err != nil {
 			v.State = s.Err.Error()
 		}
+		v.PathMTU = pathMTUView(s.PathMTU)
 		for _, w := range s.Ways {
 			way := g.wayView(w.Adjacency)
 			way.NextHop = w.NextHop
@@ -227,6 +229,14 @@ func (g *gateway) Underlay() []admin.VTEP {
 		out = append(out, v)
 	}
 	return out
+}
+
+// pathMTUView is nil where no router has reported anything.
+func pathMTUView(p underlay.PathMTU) *admin.PathMTU {
+	if p.MTU == 0 {
+		return nil
+	}
+	return &admin.PathMTU{MTU: p.MTU, Reporter: p.Reporter, Reported: p.Reported}
 }
 
 func (g *gateway) wayView(a fib.Adjacency) admin.Way {
@@ -270,6 +280,13 @@ func (g *gateway) Metrics() admin.Metrics {
 		if len(v.Ways) > 0 {
 			m.VTEPsUp++
 		}
+		if v.PathMTU.MTU > 0 {
+			m.PathMTUs++
+		}
+	}
+	m.TooBig = map[string]uint64{}
+	for o, n := range g.network.Outcomes() {
+		m.TooBig[underlay.Outcome(o).String()] = n
 	}
 	k := g.rib.Status().Counters
 	m.RIB = admin.RIBMetrics{

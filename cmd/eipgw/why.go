@@ -36,8 +36,11 @@ func (g *gateway) Why(addr netip.Addr, flow *admin.Flow) admin.Why {
 	for _, p := range e.Prefixes {
 		w.Prefixes = append(w.Prefixes, whyPrefix(&p, bound && table.Prefix == p.Prefix))
 	}
+	paths := g.pathMTUs(table.Tunnels)
 	for _, t := range table.Tunnels {
-		w.Tunnels = append(w.Tunnels, g.whyTunnel(&t))
+		v := g.whyTunnel(&t)
+		v.PathMTU = paths[t.Tunnel.VTEP]
+		w.Tunnels = append(w.Tunnels, v)
 	}
 	w.Verdict, w.Summary = judge(&e, &table, bound)
 	if flow != nil {
@@ -107,6 +110,20 @@ func whyPrefix(p *rib.PrefixState, inForce bool) admin.WhyEIP {
 		v.Candidates = append(v.Candidates, k)
 	}
 	return v
+}
+
+// pathMTUs are those of the tunnels' VTEPs, where there is one.
+func (g *gateway) pathMTUs(tunnels []fib.TunnelState) map[netip.Addr]*admin.PathMTU {
+	out := map[netip.Addr]*admin.PathMTU{}
+	if len(tunnels) == 0 {
+		return out
+	}
+	for _, s := range g.network.Status() {
+		if s.PathMTU.MTU != 0 {
+			out[s.VTEP] = pathMTUView(s.PathMTU)
+		}
+	}
+	return out
 }
 
 func (g *gateway) whyTunnel(t *fib.TunnelState) admin.WhyWay {

@@ -101,6 +101,9 @@ func (c *cli) printWhy(w admin.Why) error {
 			chosen = w.Choice.Way
 		}
 		whyTunnel(&p, &t, chosen)
+		if m := t.PathMTU; m != nil {
+			p.more("path MTU %d, reported by %s %s ago", m.MTU, m.Reporter, c.age(m.Reported))
+		}
 	}
 	if k := w.Choice; k != nil {
 		p.line("flow", "takes the way marked *; hash %s, outer UDP source port %d", k.Hash, k.SourcePort)

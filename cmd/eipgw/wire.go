@@ -152,6 +152,7 @@ func (g *gateway) openTable() (err error) {
 	c := underlay.Config{
 		Source4: g.cfg.Tunnel.Source4, Source6: g.cfg.Tunnel.Source6, TTL: g.cfg.Tunnel.TTL,
 		ZeroChecksum6: g.cfg.Tunnel.UDP6Checksum == config.Checksum6Zero,
+		NoPathMTU:     g.cfg.Tunnel.PathMTU == config.PathMTUOff,
 		OnChange:      func(vteps []netip.Addr) { g.compiler.Refresh(vteps) }, // from Run, which starts later
 		Log:           g.log,
 	}

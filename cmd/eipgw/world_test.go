@@ -123,6 +123,7 @@ func (d *memDevice) Close() error {
 // mapNetwork is an underlay that knows what it was told.
 type mapNetwork struct {
 	fibtest.Resolver
+	path    underlay.PathMTU // of every VTEP
 	changed chan []netip.Addr
 	cfg     underlay.Config
 }
@@ -146,10 +147,15 @@ func (n *mapNetwork) way(vtep netip.Addr, adjs ...fib.Adjacency) {
 
 func (n *mapNetwork) Close() error { return nil }
 
+func (n *mapNetwork) Outcomes() (o [underlay.NumOutcomes]uint64) {
+	o[underlay.Lowered] = 1
+	return o
+}
+
 func (n *mapNetwork) Status() []underlay.VTEPStatus {
 	var out []underlay.VTEPStatus
 	for _, v := range n.Tracked() {
-		s := underlay.VTEPStatus{VTEP: v}
+		s := underlay.VTEPStatus{VTEP: v, PathMTU: n.path}
 		var adjs []fib.Adjacency
 		adjs, s.Err = n.Resolve(v)
 		for _, a := range adjs {

@@ -50,6 +50,17 @@ type Config struct {
 	// overflows, all is read anew. 0: 8 MiB.
 	ReceiveBuffer int
 
+	// NoPathMTU turns path MTU discovery off: no ICMP socket is opened, and what routers say
+	// about the size of tunnel packets is not heeded.
+	NoPathMTU bool
+
+	// PathMTUAge is for how long after the last report a path MTU is believed. 0: 10 minutes.
+	PathMTUAge time.Duration
+
+	// MinMTU4 is the least path MTU in bytes that is believed of an IPv4 underlay; reports of
+	// less count as it. It has to leave room for the headers of a tunnel. 0: 552.
+	MinMTU4 uint16
+
 	Log *slog.Logger // nil: none
 }
 
@@ -58,6 +69,10 @@ const (
 	defaultReprobe       = 10 * time.Second
 	defaultReceiveBuffer = 8 << 20
 	maxVID               = 4094
+
+	// leastMinMTU4 lets the inner packet be as large as every link carries, whatever the
+	// tunnel: with less no entry would be made, and the VTEP be lost.
+	leastMinMTU4 = encap.MaxLen + linkMin4
 )
 
 // withDefaults checks c and fills in the defaults.
@@ -74,6 +89,12 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Reprobe < 0 || c.ReceiveBuffer < 0 {
 		return c, errors.New("underlay: the reprobe time and the receive buffer cannot be negative")
 	}
+	if c.PathMTUAge < 0 {
+		return c, errors.New("underlay: the age of path MTUs cannot be negative")
+	}
+	if c.MinMTU4 != 0 && c.MinMTU4 < leastMinMTU4 {
+		return c, fmt.Errorf("underlay: least path MTU of IPv4 %d, want at least %d: tunnel headers take up to %d bytes", c.MinMTU4, leastMinMTU4, encap.MaxLen)
+	}
 	if c.OnChange == nil {
 		c.OnChange = func([]netip.Addr) {}
 	}
@@ -85,6 +106,12 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.ReceiveBuffer == 0 {
 		c.ReceiveBuffer = defaultReceiveBuffer
+	}
+	if c.PathMTUAge == 0 {
+		c.PathMTUAge = defaultPathMTUAge
+	}
+	if c.MinMTU4 == 0 {
+		c.MinMTU4 = defaultMinMTU4
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

@@ -9,6 +9,7 @@
 //	sync.go       what events do to the loop's state: links, neighbors, next hops in use
 //	ask.go        whose routes are asked for, and what comes of the answer
 //	schedule.go   when all routes are asked for, beside those whose prefix changed
+//	pathmtu.go    what routers say of the path: what is believed, for how long
 //	resolve.go    route + links + neighbors → ways, or the reason why there is none
 //	neighbor.go   when a neighbor is solicited, and when it is asked whether it is still there
 //	kernel.go     what all this needs of the kernel, as an interface
@@ -16,6 +17,8 @@
 //	rtnetlink.go  requests: dumps, route lookups, solicitations
 //	conn.go       one request and its answer
 //	decode.go     rtnetlink messages → links, neighbors, routes
+//	icmp.go       raw sockets: the ICMP errors that this machine gets, in batches
+//	toobig.go     ICMP errors → reports of packets that were too big
 //
 // # Routes
 //
@@ -34,8 +37,30 @@
 //
 // The kernel tells of a lost carrier at once if the last such message is more than a
 // second old, else within a second. The MTU of a way is the least of the route's, the
-// interface's and the port's; smaller ones that routers further on report by ICMP are not
-// part of it.
+// interface's and the port's, and the path MTU of the VTEP.
+//
+// # Path MTU
+//
+// A router further on that cannot pass on a tunnel packet tells its source by ICMP
+// (RFC 1191, RFC 8201), and so this machine's kernel: Run reads copies of these errors from
+// raw sockets. A report is believed when it quotes a packet that may have been sent: from
+// the source address of a way to a VTEP to that VTEP, UDP from a tunnel's source port, DF set
+// in IPv4, larger than the MTU reported and not larger than the way's. It then lowers the MTU
+// of every way to the VTEP, and with it the largest packet that entries let pass. It never
+// raises one.
+//
+// Whoever knows these two addresses can forge such a report, for nothing in the quote is
+// secret. Therefore there is a least that is believed: 1280 bytes in IPv6, where less
+// is ignored (RFC 8201 section 4), and Config.MinMTU4 in IPv4, as which less counts. Either
+// leaves room for the headers of any tunnel and the packet in it, so that the VTEP stays
+// resolved. A path MTU ends after Config.PathMTUAge without another report, when the route
+// changes to other next hops, and with Untrack. In a flood of errors some of the true ones are
+// lost, and come again with the next packet that is too big.
+//
+// Errors reach the sockets only if they reach the kernel: their destination, the outer source
+// address, has to be an address of this machine. Where the same anycast address is the source on
+// several gateways, routers may report to another one; then discovery does not work, and the
+// route's MTU has to be right.
 //
 // # Neighbors
 //

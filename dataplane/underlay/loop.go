@@ -30,10 +30,13 @@ func (u *Underlay) Run(ctx context.Context) error {
 	batches := make(chan batch)
 	var reader sync.WaitGroup
 	reader.Go(func() { u.read(ctx, batches) })
+	for _, s := range u.errors {
+		reader.Go(func() { u.hear(ctx, s) })
+	}
 
 	err := newLoop(u).run(ctx, batches)
 	cancel()
-	err = errors.Join(err, u.kernel.close())
+	err = errors.Join(err, u.kernel.close(), u.closeErrors())
 	reader.Wait()
 	if err = errors.Join(err, u.release()); err != nil {
 		return fmt.Errorf("underlay: %w", err)
@@ -63,6 +66,9 @@ func (u *Underlay) read(ctx context.Context, to chan<- batch) {
 type vtep struct {
 	addr  netip.Addr
 	paths []path // next hops of its route; one that only has an error when there is no route
+
+	learned PathMTU
+	changes time.Time // when the changes of it are paid off, one in each changeEvery
 }
 
 // loop is the one goroutine that talks to the kernel and writes results.
@@ -77,6 +83,9 @@ type loop struct {
 
 	ask   map[*vtep]struct{} // whose route has to be asked for
 	check map[*vtep]struct{} // whose ways have to be worked out again
+
+	lowered  map[*vtep]struct{} // those with a learned path MTU
+	expireAt time.Time          // not later than the first of them is to be forgotten; zero: none
 
 	sources map[neighborKey]netip.Addr // found in this round of asking, by next hop
 
@@ -101,6 +110,7 @@ func newLoop(u *Underlay) *loop {
 		ask:   map[*vtep]struct{}{},
 		check: map[*vtep]struct{}{},
 
+		lowered: map[*vtep]struct{}{},
 		sources: map[neighborKey]netip.Addr{},
 		syncAt:  time.Now(),
 	}
@@ -119,6 +129,10 @@ func (l *loop) run(ctx context.Context, batches <-chan batch) error {
 			}
 			if err := l.drain(batches); err != nil {
 				return err
+			}
+		case b := <-l.u.reports:
+			if !l.heed(&b, time.Now()) {
+				continue
 			}
 		case <-l.u.wake:
 		case <-timer.C:
@@ -159,6 +173,7 @@ func (l *loop) turn() {
 		l.askRoutes(now)
 	}
 	l.actOnHops(now)
+	l.expire(now)
 	l.publish()
 }
 
@@ -173,6 +188,7 @@ func (l *loop) next() time.Time {
 	if len(l.ask) > 0 {
 		at = earliest(at, l.askAt)
 	}
+	at = earliest(at, l.expireAt)
 	for _, h := range l.hops {
 		at = earliest(at, h.due)
 	}
@@ -212,7 +228,8 @@ func (l *loop) publish() {
 	var changed []netip.Addr
 	for v := range l.check {
 		ways, err := l.ways(v.paths, l.hops)
-		if l.u.publish(v.addr, ways, err) {
+		v.learned.lower(ways)
+		if l.u.publish(v.addr, result{ways: ways, path: v.learned, err: err}) {
 			changed = append(changed, v.addr)
 			l.cfg.Log.Debug("VTEP changed", "vtep", v.addr, "ways", len(ways), "reason", err)
 		}

@@ -133,6 +133,9 @@ func (l *loop) observe(key neighborKey, now time.Time) {
 func (l *loop) setPaths(v *vtep, paths []path) {
 	old := v.paths
 	v.paths = paths
+	if !sameHops(old, paths) {
+		l.forget(v, "its route is another")
+	}
 	now := time.Now()
 	for _, p := range paths {
 		if p.err != nil {

@@ -27,12 +27,17 @@ type Underlay struct {
 	mu      sync.RWMutex
 	results map[netip.Addr]result // of tracked VTEPs; written by Track, Untrack and the loop
 	tracks  []track               // since the loop took them last
+
+	errors   []*errorSocket // none without path MTU discovery
+	reports  chan reports   // from those who read them to the loop
+	outcomes [NumOutcomes]atomic.Uint64
 }
 
 // result is what Resolve answers. It is replaced, never written to.
 type result struct {
 	ways  []Way
 	adjs  []fib.Adjacency
+	path  PathMTU // by which ways are lowered
 	err   error
 	since time.Time // when ways or err last changed
 }
@@ -44,7 +49,7 @@ type track struct {
 
 var _ fib.Resolver = (*Underlay)(nil)
 
-// New opens the netlink sockets in the network namespace of the calling thread, where
+// New opens the netlink and ICMP sockets in the network namespace of the calling thread, where
 // they stay. The caller calls Run, or Close.
 func New(cfg Config) (*Underlay, error) {
 	cfg, err := cfg.withDefaults()
@@ -57,6 +62,12 @@ func New(cfg Config) (*Underlay, error) {
 	}
 	u := newUnderlay(cfg, k)
 	u.release = k.release
+	if cfg.NoPathMTU {
+		return u, nil
+	}
+	if u.errors, err = openErrorSockets(u.count); err != nil {
+		return nil, errors.Join(fmt.Errorf("underlay: %w", err), u.Close())
+	}
 	return u, nil
 }
 
@@ -66,6 +77,7 @@ func newUnderlay(cfg Config, k kernel) *Underlay {
 		kernel:  k,
 		release: func() error { return nil },
 		wake:    make(chan struct{}, 1),
+		reports: make(chan reports),
 		results: map[netip.Addr]result{},
 	}
 }
@@ -75,7 +87,15 @@ func (u *Underlay) Close() error {
 	if u.running.Swap(true) {
 		return nil
 	}
-	return errors.Join(u.kernel.close(), u.release())
+	return errors.Join(u.kernel.close(), u.closeErrors(), u.release())
+}
+
+func (u *Underlay) closeErrors() error {
+	var errs []error
+	for _, s := range u.errors {
+		errs = append(errs, s.close())
+	}
+	return errors.Join(errs...)
 }
 
 // Resolve implements fib.Resolver. The answer of a VTEP that is not tracked, or whose
@@ -135,23 +155,28 @@ func (u *Underlay) takeTracks() []track {
 	return t
 }
 
-// publish replaces what Resolve answers for a VTEP and says whether that is news.
-func (u *Underlay) publish(vtep netip.Addr, ways []Way, err error) bool {
-	r := result{ways: ways, since: time.Now()}
-	if err != nil {
-		r.err = wrap(vtep, err)
+// publish replaces what Resolve and Status answer for a VTEP and says whether it is news
+// to those who ask Resolve. adjs and since are filled in.
+func (u *Underlay) publish(vtep netip.Addr, r result) bool {
+	r.since = time.Now()
+	if r.err != nil {
+		r.err = wrap(vtep, r.err)
 	}
-	for _, w := range ways {
+	for _, w := range r.ways {
 		r.adjs = append(r.adjs, w.Adjacency)
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	old, tracked := u.results[vtep]
-	if !tracked || (slices.Equal(old.ways, r.ways) && sameError(old.err, r.err)) {
+	if !tracked {
 		return false
 	}
+	news := !slices.Equal(old.ways, r.ways) || !sameError(old.err, r.err)
+	if !news {
+		r.since = old.since
+	}
 	u.results[vtep] = r
-	return true
+	return news
 }
 
 func sameError(a, b error) bool {
@@ -182,10 +207,11 @@ func checkVTEP(a netip.Addr) error {
 
 // VTEPStatus is what is known of a tracked VTEP. Exactly one of Ways and Err is set.
 type VTEPStatus struct {
-	VTEP  netip.Addr
-	Ways  []Way
-	Err   error     // why there is no way
-	Since time.Time // when this last changed
+	VTEP    netip.Addr
+	Ways    []Way     // no MTU is above the path's
+	Err     error     // why there is no way
+	Since   time.Time // when Ways or Err last changed
+	PathMTU PathMTU   // that routers have reported; zero: none
 }
 
 // Status lists the tracked VTEPs in order of address.
@@ -194,7 +220,7 @@ func (u *Underlay) Status() []VTEPStatus {
 	defer u.mu.RUnlock()
 	list := make([]VTEPStatus, 0, len(u.results))
 	for a, r := range u.results {
-		list = append(list, VTEPStatus{VTEP: a, Ways: slices.Clone(r.ways), Err: r.err, Since: r.since})
+		list = append(list, VTEPStatus{VTEP: a, Ways: slices.Clone(r.ways), Err: r.err, Since: r.since, PathMTU: r.path})
 	}
 	slices.SortFunc(list, func(a, b VTEPStatus) int { return a.VTEP.Compare(b.VTEP) })
 	return list

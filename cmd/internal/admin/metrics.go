@@ -17,6 +17,9 @@ type Metrics struct {
 	RIB       RIBMetrics
 	VTEPs     int // that bindings name
 	VTEPsUp   int // of these, with a way
+	PathMTUs  int // of these, with a path MTU that routers have reported
+
+	TooBig map[string]uint64 // ICMP errors about tunnel packets, by what came of them
 }
 
 // RIBMetrics is what the RIB counts.
@@ -90,6 +93,8 @@ var (
 	retired    = gauge("table_retired_blocks", "Blocks of memory that wait until workers have let go.")
 	tableBytes = gauge("table_bytes", "Memory in use by the table.")
 	vteps      = gauge("vteps", "VTEPs that bindings name.", "state")
+	pathMTUs   = gauge("vtep_path_mtus", "VTEPs whose path carries less than the way to them, by what routers have reported.")
+	tooBig     = counter("path_mtu_reports_total", "ICMP errors of the kinds that report too big packets, by what came of them; all but lowered and confirmed were ignored.", "outcome")
 
 	ribPaths     = gauge("rib_paths", "Claims held, accepted or not.")
 	ribPrefixes  = gauge("rib_prefixes", "EIP prefixes with at least one claim.")
@@ -204,6 +209,10 @@ func (e emitter) table(m *Metrics) {
 	e.send(tableBytes, float64(t.Bytes))
 	e.send(vteps, float64(m.VTEPsUp), "resolved")
 	e.send(vteps, float64(m.VTEPs-m.VTEPsUp), "unresolved")
+	e.send(pathMTUs, float64(m.PathMTUs))
+	for outcome, n := range m.TooBig {
+		e.send(tooBig, float64(n), outcome)
+	}
 }
 
 func (e emitter) rib(m *Metrics) {

@@ -272,6 +272,14 @@ type VTEP struct {
 	State   string     `json:"state"` // resolved, or why not
 	Since   time.Time  `json:"since,omitzero"`
 	Ways    []Way      `json:"ways"`
+	PathMTU *PathMTU   `json:"path_mtu,omitempty"` // that routers have reported; no way's MTU is above it
+}
+
+// PathMTU is what routers of the underlay say that the path to a VTEP carries.
+type PathMTU struct {
+	MTU      uint16     `json:"mtu"`      // largest outer IP packet
+	Reporter netip.Addr `json:"reporter"` // the router that said so last
+	Reported time.Time  `json:"reported"` // when
 }
 
 // Way is one next hop.
@@ -342,7 +350,8 @@ type Candidate struct {
 
 // WhyWay is one tunnel in force, and the ways it takes.
 type WhyWay struct {
-	Tunnel     Tunnel `json:"tunnel"`
-	Unresolved string `json:"unresolved,omitempty"`
-	Ways       []Way  `json:"ways,omitempty"`
+	Tunnel     Tunnel   `json:"tunnel"`
+	Unresolved string   `json:"unresolved,omitempty"`
+	Ways       []Way    `json:"ways,omitempty"`
+	PathMTU    *PathMTU `json:"path_mtu,omitempty"` // of its VTEP
 }

@@ -72,11 +72,21 @@ const (
 	Checksum6Zero    Checksum6 = "zero" // RFC 6935; the virtual router has to accept it
 )
 
+// PathMTU is what is done with what routers report of tunnel packets that are too big for them.
+type PathMTU string
+
+// Ways to deal with such reports.
+const (
+	PathMTUDiscover PathMTU = "discover" // RFC 1191, RFC 8201
+	PathMTUOff      PathMTU = "off"      // only MTUs of routes and interfaces count
+)
+
 // Tunnel is what all outer headers have in common.
 type Tunnel struct {
 	Source4, Source6 netip.Addr // zero: the source address of the route to the VTEP
 	UDP6Checksum     Checksum6
 	TTL              uint8
+	PathMTU          PathMTU
 }
 
 // Workers are the threads that forward: one per queue of the ports.
@@ -130,7 +140,7 @@ func defaults() *Config {
 			netip.MustParseAddrPort("0.0.0.0:179"), netip.MustParseAddrPort("[::]:179"),
 		}},
 		Announce: Announce{NextHop: bgpd.NextHopSession, Settle: 2 * time.Second, InitialWait: time.Minute, Damping: 5 * time.Second},
-		Tunnel:   Tunnel{UDP6Checksum: Checksum6Compute, TTL: 64},
+		Tunnel:   Tunnel{UDP6Checksum: Checksum6Compute, TTL: 64, PathMTU: PathMTUDiscover},
 		Workers:  Workers{Idle: dataplane.Adaptive},
 		Admin:    Admin{Socket: DefaultSocket},
 		Metrics:  Metrics{PProf: false},

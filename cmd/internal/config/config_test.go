@@ -89,7 +89,7 @@ func TestDefaults(t *testing.T) {
 			},
 		},
 		Ports:   []Port{{Name: "eth1", Mode: afxdp.ModeAuto, ZeroCopy: afxdp.ZeroCopyAuto, Queues: 1, Frames: 4096}},
-		Tunnel:  Tunnel{UDP6Checksum: Checksum6Compute, TTL: 64},
+		Tunnel:  Tunnel{UDP6Checksum: Checksum6Compute, TTL: 64, PathMTU: PathMTUDiscover},
 		Workers: Workers{Idle: dataplane.Adaptive},
 		Admin:   Admin{Socket: "/run/eipgw/eipgw.sock"},
 		Log:     Log{Level: slog.LevelInfo, Format: FormatText},
@@ -126,6 +126,7 @@ func TestEveryValueArrives(t *testing.T) {
 		},
 	}, c.Neighbors[1])
 	assert.Equal(t, netip.MustParseAddr("fd00:ff::1"), c.Tunnel.Source6)
+	assert.Equal(t, PathMTUDiscover, c.Tunnel.PathMTU)
 	assert.Equal(t, []int{1}, c.Workers.CPUs)
 	assert.Equal(t, "/etc/eipgw/bindings.yaml", c.Bindings.File)
 	assert.Equal(t, netip.MustParseAddrPort("127.0.0.1:9179"), c.Metrics.Listen)

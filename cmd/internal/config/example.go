@@ -85,6 +85,7 @@ tunnel:
   source-ipv6: "fd00:ff::1"  # default is the source address of the route
   udp6-checksum: compute     # default; or zero (RFC 6935)
   ttl: 64                    # default
+  path-mtu: discover         # default: routers that report too big packets are believed; or off
 
 # Threads that forward.
 workers:

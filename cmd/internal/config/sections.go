@@ -176,6 +176,7 @@ func (t *Tunnel) read(v value) {
 		"source-ipv6":   into(&t.Source6, address6),
 		"udp6-checksum": into(&t.UDP6Checksum, oneOf(Checksum6Compute, Checksum6Zero)),
 		"ttl":           into(&t.TTL, ttl),
+		"path-mtu":      into(&t.PathMTU, oneOf(PathMTUDiscover, PathMTUOff)),
 	})
 }
 

@@ -46,6 +46,7 @@ func TestMistakes(t *testing.T) {
 			"line 5: log.level: a list: expected debug, info, warn or error",
 			"line 7: tunnel.ttl: nothing: expected a TTL, 1 to 255",
 		}},
+		{"path MTU", gateway + ports + "tunnel: {path-mtu: 1400}\n", []string{`line 3: tunnel.path-mtu: "1400": expected discover or off`}},
 		{"all in one run", "gateway: {asn: 0, router-id: fd00::1}\nports:\n  - name: eth1\n    queues: many\n  - name: \"eth 2\"\n", []string{
 			`line 1: gateway.asn: "0": expected an AS number, 1 to 4294967295`,
 			`line 1: gateway.router-id: "fd00::1": expected an IPv4 address such as 10.255.0.1`,

@@ -209,7 +209,7 @@ func (g *Gateway) Refusals() []admin.Refusal { return refusals }
 // Underlay implements admin.Gateway.
 func (g *Gateway) Underlay() []admin.VTEP {
 	return []admin.VTEP{
-		{Address: addr("10.0.2.11"), State: "resolved", Since: ago(time.Hour), Ways: []admin.Way{way, second}},
+		{Address: addr("10.0.2.11"), State: "resolved", Since: ago(time.Hour), Ways: []admin.Way{way, second}, PathMTU: &pathMTU},
 		{Address: addr("10.0.2.12"), State: "underlay: VTEP 10.0.2.12: no route", Since: ago(time.Minute), Ways: []admin.Way{}},
 	}
 }
@@ -223,6 +223,7 @@ var (
 		Port: "eth2", NextHop: addr("10.0.3.1"), SrcMAC: "02:00:00:00:00:02", DstMAC: "02:00:00:00:00:fd", VLAN: "100",
 		Local: addr("10.0.3.2"), MTU: 1600, Inner: 1550, Header: "0200000000fd",
 	}
+	pathMTU = admin.PathMTU{MTU: 1600, Reporter: addr("10.0.9.1"), Reported: ago(192 * time.Second)}
 )
 
 // Why implements admin.Gateway: 203.0.113.7 is forwarded, all else is refused.
@@ -247,7 +248,7 @@ func (g *Gateway) Why(a netip.Addr, flow *admin.Flow) admin.Why {
 				{Source: "10.1.0.2", Router: addr("10.1.0.9"), Carrier: "next-hop", Tunnel: tunnels[1], Why: "lower LOCAL_PREF 100", LocalPref: 100, Learned: ago(time.Hour)},
 			},
 		}},
-		Tunnels: []admin.WhyWay{{Tunnel: tunnels[0], Ways: []admin.Way{way, second}}},
+		Tunnels: []admin.WhyWay{{Tunnel: tunnels[0], Ways: []admin.Way{way, second}, PathMTU: &pathMTU}},
 	}
 }
 
@@ -255,7 +256,7 @@ func (g *Gateway) Why(a netip.Addr, flow *admin.Flow) admin.Why {
 func (g *Gateway) Metrics() admin.Metrics {
 	return admin.Metrics{
 		Status: g.Status(), Counters: g.Counters(), Ports: g.Ports(), Neighbors: g.Neighbors(), Segments: g.Segments(),
-		VTEPs: 40, VTEPsUp: 39,
+		VTEPs: 40, VTEPsUp: 39, PathMTUs: 2, TooBig: map[string]uint64{"lowered": 3, "foreign_source": 5},
 		RIB: admin.RIBMetrics{
 			Updates: 100, Received: 1_000_200, Coalesced: 50, Batches: 90, Programs: 1_000_100, Announces: 3,
 			Refused: map[string]uint64{"not_allowed": 15, "no_vni": 2, "conflict": 0},
