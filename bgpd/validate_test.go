@@ -78,7 +78,8 @@ func TestValidate(t *testing.T) {
 		"max prefixes -1":                                                             func(c *Config) { vr(c).MaxPrefixes = -1 },
 		"carrier static: expected tunnel-encap":                                       func(c *Config) { vr(c).Carriers = []rib.Carrier{rib.CarrierStatic} },
 		"profile: encap: tunnel to 192.0.2.1: VNI 16777216":                           func(c *Config) { vr(c).Profile.VNI = vni(1 << 24) },
-		"want a unicast address":                                                      func(c *Config) { vr(c).Profile.InnerDst = encap.MAC{1} },
+		"inner destination MAC 01:00:00:00:00:00, want a unicast address":             func(c *Config) { vr(c).Profile.InnerDst = encap.MAC{1} },
+		"inner source MAC 01:00:00:00:00:00, want a unicast address":                  func(c *Config) { vr(c).Profile.InnerSrc = encap.MAC{1} },
 	} {
 		c := good()
 		change(&c)

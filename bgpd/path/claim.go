@@ -131,6 +131,7 @@ func (p *Peer) complete(t *encap.Tunnel, says tunnelSays) *refused {
 	if t.InnerDst.IsZero() {
 		t.InnerDst = p.Profile.InnerDst
 	}
+	t.InnerSrc = p.Profile.InnerSrc // no carrier names it
 	if t.Port == 0 {
 		t.Port = p.Profile.Port
 	}

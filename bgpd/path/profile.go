@@ -10,6 +10,7 @@ import (
 type Profile struct {
 	VNI      *encap.VNI // nil: the route has to name it
 	InnerDst encap.MAC  // zero: encap.DefaultInnerDst
+	InnerSrc encap.MAC  // zero: encap.DefaultInnerSrc
 	Port     uint16     // UDP destination port; 0: 6081
 	OVN      *OVNPorts  // nil: no OVN option
 }
