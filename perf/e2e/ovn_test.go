@@ -1,18 +1,13 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
 	"fmt"
-	"io"
-	"math/rand/v2"
 	"net"
 	"net/netip"
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -185,56 +180,6 @@ func ovnTCP(w *ovnWorld) {
 	assert.Zero(w, watch.back.Count(), "answers through the gateway")
 	assert.Greater(w, watch.requests.Count(), 8<<20/1448)
 	assert.Greater(w, watch.answers.Count(), 8<<20/1448)
-}
-
-// transfer sends size bytes from the client to the VM over TCP, and as many back.
-func (w *ovnWorld) transfer(size int) {
-	w.Helper()
-	payload := make([]byte, size)
-	rand.NewChaCha8([32]byte{7}).Read(payload)
-	sum := sha256.Sum256(payload)
-	var ln net.Listener
-	require.NoError(w, w.vm.Do(func() (err error) {
-		ln, err = net.Listen("tcp4", vmAddr.String()+":0")
-		return err
-	}))
-	defer ln.Close()
-	deadline := time.Now().Add(patience)
-	served := make(chan error, 1)
-	go func() { served <- echo(ln, size, deadline) }()
-	var c net.Conn
-	to := netip.AddrPortFrom(eip, ln.Addr().(*net.TCPAddr).AddrPort().Port()).String()
-	require.NoError(w, w.client.Do(func() (err error) {
-		c, err = net.DialTimeout("tcp4", to, patience)
-		return err
-	}))
-	defer c.Close()
-	require.NoError(w, c.SetDeadline(deadline))
-	_, err := c.Write(payload)
-	require.NoError(w, err)
-	back := sha256.New()
-	_, err = io.CopyN(back, c, int64(size))
-	require.NoError(w, err)
-	require.NoError(w, <-served)
-	assert.Equal(w, sum[:], back.Sum(nil), "what came back is what was sent")
-}
-
-// echo takes size bytes from the first client of ln and then sends them back.
-func echo(ln net.Listener, size int, deadline time.Time) error {
-	c, err := ln.Accept()
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	if err := c.SetDeadline(deadline); err != nil {
-		return err
-	}
-	var got bytes.Buffer
-	if _, err := io.CopyN(&got, c, int64(size)); err != nil {
-		return err
-	}
-	_, err = got.WriteTo(c)
-	return err
 }
 
 // hops runs tracepath to the EIP, and returns who answered, by distance, and the
