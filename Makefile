@@ -33,7 +33,7 @@ demo: root build ## the gateway's main job on a network in namespaces; SWITCH=fr
 	$(BIN) demo --switch $(SWITCH) --router $(ROUTER)
 
 .PHONY: test
-test: root build ## every test: unit, race, pcap cases, integration with FRR, BIRD, ExaBGP and Open vSwitch
+test: root build ## every test: unit, race, pcap cases, integration with FRR, BIRD, ExaBGP, Open vSwitch and OVN
 	.ci/packages test
 	go vet ./...
 	go test -count=1 -timeout 15m ./... # the integration tests build the binary: no cached result speaks for it

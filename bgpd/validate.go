@@ -184,7 +184,10 @@ func (n *Neighbor) validateLearning(bad func(string, ...any)) {
 				rib.CarrierTunnelEncap, rib.CarrierLargeCommunity, rib.CarrierNextHop, rib.CarrierPeer)
 		}
 	}
-	t := encap.Tunnel{VTEP: netip.AddrFrom4([4]byte{192, 0, 2, 1}), Protocol: n.Profile.Protocol, InnerDst: n.Profile.InnerDst}
+	t := encap.Tunnel{
+		VTEP: netip.AddrFrom4([4]byte{192, 0, 2, 1}), Protocol: n.Profile.Protocol,
+		InnerDst: n.Profile.InnerDst, InnerSrc: n.Profile.InnerSrc,
+	}
 	if v := n.Profile.VNI; v != nil {
 		t.VNI = *v
 	}

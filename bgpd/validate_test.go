@@ -81,8 +81,9 @@ func TestValidate(t *testing.T) {
 		"vxlan has no room for options": func(c *Config) {
 			vr(c).Profile.Protocol, vr(c).Profile.OVN = encap.VXLAN, &OVNPorts{Inport: 2, Outport: 1}
 		},
-		"profile: encap: tunnel to 192.0.2.1: protocol 7": func(c *Config) { vr(c).Profile.Protocol = 7 },
-		"want a unicast address":                          func(c *Config) { vr(c).Profile.InnerDst = encap.MAC{1} },
+		"profile: encap: tunnel to 192.0.2.1: protocol 7":                 func(c *Config) { vr(c).Profile.Protocol = 7 },
+		"inner destination MAC 01:00:00:00:00:00, want a unicast address": func(c *Config) { vr(c).Profile.InnerDst = encap.MAC{1} },
+		"inner source MAC 01:00:00:00:00:00, want a unicast address":      func(c *Config) { vr(c).Profile.InnerSrc = encap.MAC{1} },
 	} {
 		c := good()
 		change(&c)

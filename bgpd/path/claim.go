@@ -137,6 +137,7 @@ func (p *Peer) complete(t *encap.Tunnel, says tunnelSays) *refused {
 	if t.InnerDst.IsZero() {
 		t.InnerDst = p.Profile.InnerDst
 	}
+	t.InnerSrc = p.Profile.InnerSrc // no carrier names it
 	ours := t.Protocol == p.Profile.Protocol
 	if t.Port == 0 && ours {
 		t.Port = p.Profile.Port

@@ -190,11 +190,12 @@ func TestJudge(t *testing.T) {
 		},
 		"profile fills the rest": {
 			peer: func(p *Peer) {
-				p.Profile = Profile{VNI: &five, InnerDst: mac, Port: 6999, OVN: &OVNPorts{Inport: 2, Outport: 1}}
+				p.Profile = Profile{VNI: &five, InnerDst: mac, InnerSrc: encap.MAC{2, 7, 7, 7, 7, 7}, Port: 6999, OVN: &OVNPorts{Inport: 2, Outport: 1}}
 			},
 			attrs:   Attributes{NextHop: vtep},
 			carrier: rib.CarrierNextHop,
-			tunnel:  encap.Tunnel{VTEP: vtep, VNI: 5001, InnerDst: mac, Port: 6999, Options: encap.OVNOptions(2, 1)},
+			tunnel: encap.Tunnel{VTEP: vtep, VNI: 5001, InnerDst: mac, InnerSrc: encap.MAC{2, 7, 7, 7, 7, 7}, Port: 6999,
+				Options: encap.OVNOptions(2, 1)},
 		},
 		"route wins over profile": {
 			peer: func(p *Peer) {

@@ -11,6 +11,7 @@ type Profile struct {
 	VNI      *encap.VNI     // nil: the route has to name it
 	Protocol encap.Protocol // of routes that name none; preferred of those that name several
 	InnerDst encap.MAC      // zero: encap.DefaultInnerDst
+	InnerSrc encap.MAC      // zero: encap.DefaultInnerSrc
 	Port     uint16         // UDP destination port of that protocol; 0: the protocol's own
 	OVN      *OVNPorts      // nil: no OVN option; Geneve only
 }

@@ -248,19 +248,22 @@ func probeLinkKind(kind string) (err error) {
 	defer func() { err = errors.Join(err, ns.Close()) }()
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name = "probe0"
-	var link netlink.Link = &netlink.GenericLink{LinkAttrs: attrs, LinkType: kind}
-	if kind == "vlan" {
+	switch kind {
+	case "vlan":
 		if err := Veth(End{NS: ns, Name: "a"}, End{NS: ns, Name: "b"}, VethOptions{}); err != nil {
 			return err
 		}
 		return ns.VLAN("a", "probe0", 2)
-	}
-	if kind == "vxlan" {
+	case "tun": // made by /dev/net/tun; rtnetlink makes none on any kernel
+		err = ns.Do(func() error {
+			return netlink.LinkAdd(&netlink.Tuntap{LinkAttrs: attrs, Mode: netlink.TUNTAP_MODE_TAP})
+		})
+	case "vxlan":
 		err = ns.VXLAN("probe0", VXLANOptions{VNI: 1, Local: netip.AddrFrom4([4]byte{127, 0, 0, 1})})
-	} else {
-		err = ns.handle.LinkAdd(link)
+	default:
+		err = ns.handle.LinkAdd(&netlink.GenericLink{LinkAttrs: attrs, LinkType: kind})
 	}
-	if errors.Is(err, unix.EOPNOTSUPP) {
+	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENODEV) {
 		return fmt.Errorf("needs a kernel with %s links", kind)
 	}
 	return err

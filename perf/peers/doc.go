@@ -15,5 +15,7 @@
 //
 // The others run what an operator runs, from Debian's packages:
 //
-//	frr.go bird.go exabgp.go ovs.go
+//	frr.go bird.go exabgp.go
+//	ovs.go   Open vSwitch in userspace, as the end of a tunnel
+//	ovn.go   OVN on top of it: databases, northd and one chassis
 package peers

@@ -18,7 +18,7 @@ type OVSConfig struct {
 	VNI     uint32  // what is taken out of the tunnel
 	Port    string  // internal interface, made, where the inner frames come out
 	PortMAC [6]byte // its address
-	Option  bool    // know OVN's Geneve option (class 0x0102, type 0x80); without, a frame that carries it is dropped as critical
+	Option  uint32  // what OVN's Geneve option (class 0x0102, type 0x80) has to say; 0: a frame that carries it is dropped as critical
 }
 
 // OVS is a running Open vSwitch.
@@ -41,22 +41,27 @@ const schema = "/usr/share/openvswitch/vswitch.ovsschema"
 // out of the tunnel and handed to Port. The caller moves addresses and routes from
 // the uplink to UplinkBridge afterwards.
 func StartOVS(ctx context.Context, ns Namespace, c OVSConfig) (*OVS, error) {
+	o, err := startOVS(ctx, ns, c.Dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.bridges(ctx, c); err != nil {
+		return nil, errors.Join(err, o.Kill())
+	}
+	return o, nil
+}
+
+// startOVS starts the database server and the switch, without any bridge.
+func startOVS(ctx context.Context, ns Namespace, dir string) (*OVS, error) {
 	if !exists(schema) {
 		return nil, errors.New("peers: no " + schema + ": install Debian's package openvswitch-switch")
 	}
-	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("peers: %w", err)
 	}
-	o := &OVS{ns: ns, dir: c.Dir, ovsdb: filepath.Join(c.Dir, "db.sock"), vsctl: filepath.Join(c.Dir, "vswitchd.ctl")}
-	conf := filepath.Join(c.Dir, "conf.db")
-	if _, err := output(o.local(ctx, "ovsdb-tool", "create", conf, schema)); err != nil {
-		return nil, err
-	}
+	o := &OVS{ns: ns, dir: dir, ovsdb: filepath.Join(dir, "db.sock"), vsctl: filepath.Join(dir, "vswitchd.ctl")}
 	var err error
-	o.db, err = startDaemon(ctx, o.command(ctx, "ovsdb-server", conf, "--remote=punix:"+o.ovsdb,
-		"--unixctl="+filepath.Join(c.Dir, "ovsdb.ctl"), "-vconsole:warn"), "ovsdb-server",
-		func() bool { return exists(o.ovsdb) })
-	if err != nil {
+	if o.db, err = o.database(ctx, "conf", schema, o.ovsdb); err != nil {
 		return nil, err
 	}
 	if err := o.vsctlRun(ctx, "--no-wait", "init"); err != nil {
@@ -67,28 +72,39 @@ func StartOVS(ctx context.Context, ns Namespace, c OVSConfig) (*OVS, error) {
 	if err != nil {
 		return nil, errors.Join(err, o.db.kill())
 	}
-	if err := o.bridges(ctx, c); err != nil {
-		return nil, errors.Join(err, o.Kill())
-	}
 	return o, nil
 }
 
-func (o *OVS) bridges(ctx context.Context, c OVSConfig) error {
-	err := errors.Join(
-		o.vsctlRun(ctx, "add-br", UplinkBridge, "--", "set", "bridge", UplinkBridge, "datapath_type=netdev",
-			"--", "add-port", UplinkBridge, c.Uplink),
-		o.vsctlRun(ctx, "add-br", "br-int", "--", "set", "bridge", "br-int", "datapath_type=netdev", "fail-mode=secure",
-			"--", "add-port", "br-int", "geneve0", "--", "set", "interface", "geneve0", "type=geneve", "ofport_request=1",
-			"options:remote_ip=flow", "options:key=flow",
-			"--", "add-port", "br-int", c.Port, "--", "set", "interface", c.Port, "type=internal", "ofport_request=2",
-			fmt.Sprintf(`mac="%s"`, net.HardwareAddr(c.PortMAC[:]))),
-		o.flow(ctx, fmt.Sprintf("in_port=1,tun_id=%d,actions=output:2", c.VNI)),
-		o.flow(ctx, "in_port=2,actions=drop"), // answers leave by the kernel's routes, not by the tunnel
-	)
-	if err == nil && c.Option {
-		_, err = output(o.command(ctx, "ovs-ofctl", "add-tlv-map", o.brInt(), "{class=0x102,type=0x80,len=4}->tun_metadata0"))
+// database makes a database of the schema and starts a server for it.
+func (o *OVS) database(ctx context.Context, name, schema, socket string) (*daemon, error) {
+	file := filepath.Join(o.dir, name+".db")
+	if _, err := output(o.local(ctx, "ovsdb-tool", "create", file, schema)); err != nil {
+		return nil, err
 	}
-	return err
+	return startDaemon(ctx, o.command(ctx, "ovsdb-server", file, "--remote=punix:"+socket,
+		"--unixctl="+filepath.Join(o.dir, name+".ctl"), "-vconsole:warn"), "ovsdb-server",
+		func() bool { return exists(socket) })
+}
+
+func (o *OVS) bridges(ctx context.Context, c OVSConfig) error {
+	if err := o.vsctlRun(ctx, "add-br", UplinkBridge, "--", "set", "bridge", UplinkBridge, "datapath_type=netdev",
+		"--", "add-port", UplinkBridge, c.Uplink,
+		"--", "add-br", "br-int", "--", "set", "bridge", "br-int", "datapath_type=netdev", "fail-mode=secure",
+		"--", "add-port", "br-int", "geneve0", "--", "set", "interface", "geneve0", "type=geneve", "ofport_request=1",
+		"options:remote_ip=flow", "options:key=flow",
+		"--", "add-port", "br-int", c.Port, "--", "set", "interface", c.Port, "type=internal", "ofport_request=2",
+		fmt.Sprintf(`mac="%s"`, net.HardwareAddr(c.PortMAC[:]))); err != nil {
+		return err
+	}
+	tunnel := fmt.Sprintf("in_port=1,tun_id=%d", c.VNI)
+	if c.Option != 0 {
+		if _, err := output(o.command(ctx, "ovs-ofctl", "add-tlv-map", o.brInt(), "{class=0x102,type=0x80,len=4}->tun_metadata0")); err != nil {
+			return err
+		}
+		tunnel += fmt.Sprintf(",tun_metadata0=0x%x", c.Option)
+	}
+	return errors.Join(o.flow(ctx, tunnel+",actions=output:2"),
+		o.flow(ctx, "in_port=2,actions=drop")) // answers leave by the kernel's routes, not by the tunnel
 }
 
 func (o *OVS) brInt() string { return "unix:" + filepath.Join(o.dir, "br-int.mgmt") }

@@ -140,7 +140,7 @@ func isReply(f []byte) bool {
 }
 
 func TestVRouterDecapsulates(t *testing.T) {
-	a, b := pair(t, lab.LinkKind("tun"))
+	a, b := pair(t, lab.Must(lab.LinkKind("tun")))
 	mac := [6]byte{2, 0, 0, 0, 0, 0x0b}
 	vr, err := Start(t.Context(), b, self(t), KindVRouter, VRouterConfig{VNI: 5001, MAC: mac,
 		Speaker: SpeakerConfig{ASN: 65002, RouterID: addrB}})
@@ -196,7 +196,7 @@ func TestFRRAsSwitch(t *testing.T) {
 }
 
 func TestOVSDecapsulates(t *testing.T) {
-	a, b := pair(t, lab.Tool("ovs-vswitchd"), lab.LinkKind("tun"))
+	a, b := pair(t, lab.Tool("ovs-vswitchd"), lab.Must(lab.LinkKind("tun")))
 	ctx := t.Context()
 	mac := [6]byte{2, 0, 0, 0, 0, 0x0b}
 	ovs, err := StartOVS(ctx, b, OVSConfig{Dir: filepath.Join(t.TempDir(), "ovs"), Uplink: "up0", VNI: 5001, Port: "tap0", PortMAC: mac})

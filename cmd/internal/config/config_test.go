@@ -122,7 +122,7 @@ func TestEveryValueArrives(t *testing.T) {
 		MaxPrefixes: 10_000,
 		Carriers:    []rib.Carrier{rib.CarrierTunnelEncap, rib.CarrierLargeCommunity, rib.CarrierNextHop, rib.CarrierPeer},
 		Profile: bgpd.Profile{
-			VNI: &vni, InnerDst: encap.MAC{2, 0, 0, 0, 0x0a, 1}, Port: 6081, OVN: &bgpd.OVNPorts{Inport: 2, Outport: 1},
+			VNI: &vni, InnerDst: encap.MAC{2, 0, 0, 0, 0x0a, 1}, InnerSrc: encap.MAC{2, 0, 0, 0, 0x0a, 2}, Port: 6081, OVN: &bgpd.OVNPorts{Inport: 2, Outport: 1},
 		},
 	}, c.Neighbors[1])
 	assert.Equal(t, netip.MustParseAddr("fd00:ff::1"), c.Tunnel.Source6)

@@ -62,11 +62,12 @@ neighbors:
     carriers: [tunnel-encap, large-community, next-hop, peer]
     # What their routes do not say about the tunnel.
     profile:
-      vni: 5001                      # default is none; the route has to name it
-      protocol: geneve               # default; or vxlan. Taken where a route offers both
-      inner-mac: "02:00:00:00:0a:01" # default is 02:65:69:70:76:72
-      udp-port: 6081                 # default is the protocol's own
-      ovn: {inport: 2, outport: 1}   # default is none; OVN's Geneve option
+      vni: 5001                          # default is none; the route has to name it
+      protocol: geneve                   # default; or vxlan. Taken where a route offers both
+      inner-mac: "02:00:00:00:0a:01"     # default is 02:65:69:70:76:72
+      inner-src-mac: "02:00:00:00:0a:02" # default is 02:65:69:70:67:77
+      udp-port: 6081                     # default is the protocol's own
+      ovn: {inport: 2, outport: 1}       # default is none; OVN's Geneve option
 
 # Interfaces of the data plane. BGP, ARP and SSH go on living on them.
 ports:

@@ -125,10 +125,11 @@ func secret(dst *string) func(value) {
 
 func readProfile(p *bgpd.Profile, v value) {
 	v.mapping(fields{
-		"vni":       into(&p.VNI, pointerTo(vni)),
-		"protocol":  into(&p.Protocol, word(encap.Geneve, encap.VXLAN)),
-		"inner-mac": into(&p.InnerDst, mac),
-		"udp-port":  into(&p.Port, udpPort),
+		"vni":           into(&p.VNI, pointerTo(vni)),
+		"protocol":      into(&p.Protocol, word(encap.Geneve, encap.VXLAN)),
+		"inner-mac":     into(&p.InnerDst, mac),
+		"inner-src-mac": into(&p.InnerSrc, mac),
+		"udp-port":      into(&p.Port, udpPort),
 		"ovn": func(v value) {
 			p.OVN = &bgpd.OVNPorts{}
 			v.mapping(fields{"inport": into(&p.OVN.Inport, inport), "outport": into(&p.OVN.Outport, outport)})

@@ -137,7 +137,7 @@ func TestMistakes(t *testing.T) {
 		{"carriers and profile", gateway + ports + segments + `neighbors:
   - {address: 10.1.0.1, role: virtual-router, asn: 1, allow: [203.0.113.0/24], carriers: [peer, next-hop, evpn], hold-time: 9s, keepalive: 5s}
   - {address: 10.1.0.2, role: virtual-router, asn: 1, allow: [203.0.113.0/24], carriers: []}
-  - {address: 10.1.0.3, role: virtual-router, asn: 1, allow: [203.0.113.0/24], profile: {vni: 16777216, inner-mac: 01:00:5e:00:00:01, ovn: {inport: 32768}}}
+  - {address: 10.1.0.3, role: virtual-router, asn: 1, allow: [203.0.113.0/24], profile: {vni: 16777216, inner-mac: 01:00:5e:00:00:01, inner-src-mac: 01:00:5e:00:00:02, ovn: {inport: 32768}}}
   - {address: 10.1.0.4, role: virtual-router, asn: 1, allow: [203.0.113.0/24], profile: {protocol: vxlan, ovn: {inport: 2, outport: 1}}}
   - {address: 10.1.0.5, role: virtual-router, asn: 1, allow: [203.0.113.0/24], profile: {protocol: gre}}
 `, []string{
@@ -149,6 +149,7 @@ func TestMistakes(t *testing.T) {
 			"line 6: neighbors[1].carriers: nothing: expected one or more of tunnel-encap, large-community, next-hop, peer",
 			`line 7: neighbors[2].profile.vni: "16777216": expected a VNI, 0 to 16777215`,
 			`line 7: neighbors[2].profile.inner-mac: "01:00:5e:00:00:01": expected the address of one interface, not a group address`,
+			`line 7: neighbors[2].profile.inner-src-mac: "01:00:5e:00:00:02": expected the address of one interface, not a group address`,
 			`line 7: neighbors[2].profile.ovn.inport: "32768": expected the tunnel key of a logical port, 0 to 32767`,
 			"line 7: neighbors[2].profile.ovn.outport: missing: expected the tunnel key of the router-type port of the external switch",
 			"line 8: neighbors[3].profile.ovn: only with protocol geneve: vxlan has no options",
