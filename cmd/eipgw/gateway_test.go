@@ -98,7 +98,7 @@ func TestBindForwardExplainUnbind(t *testing.T) {
 	assert.EqualValues(t, 1, c.Sent.Packets)
 	code, out, _ = w.cli("show", "counters")
 	require.Equal(t, exitOK, code)
-	assert.Contains(t, out, "received 3 = sent 1 + dropped 2: adds up")
+	assert.Contains(t, out, "received 3 + made 0 = sent 1 + dropped 2: adds up")
 }
 
 // A VTEP to which the switches would send packets back here is refused, and so is the
@@ -249,7 +249,7 @@ func TestSegmentsAtRuntime(t *testing.T) {
 		_, out, _ = w.cli("show", "segments")
 		return strings.Count(out, " announced ") == 2
 	})
-	assert.Regexp(t, `198\.51\.100\.0/24\s+announced\s+\S+\s+admin\s+3\s+64512:7`, out)
+	assert.Regexp(t, `198\.51\.100\.0/24\s+announced\s+\S+\s+admin\s+3\s+-\s+64512:7`, out)
 
 	for _, bad := range [][]string{
 		{"segment", "add", "10.0.0.0/16"},       // a neighbor lies inside

@@ -104,8 +104,8 @@ forwarding:
   # ICMP errors that the gateway sends; limits are for all workers together.
   icmp:
     rate: 1000         # default: in a second, to everybody; 0 is no limit
-    burst: 500         # default: at once
-    source-rate: 100   # default: in a second, to one source prefix, an IPv4 /24 or IPv6 /48; 0 is no limit
+    burst: 200         # default: at once
+    source-rate: 50    # default: in a second, to one source prefix, an IPv4 /24 or IPv6 /48; 0 is no limit
     source-burst: 50   # default: at once
     # Source addresses. Default is the first address of the port that a packet came in by,
     # else the service address, else the tunnels' source.

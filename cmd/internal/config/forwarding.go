@@ -42,7 +42,7 @@ const (
 func defaultForwarding() Forwarding {
 	return Forwarding{
 		Unbound: dataplane.HostUnreachable, Unresolved: dataplane.NetUnreachable,
-		ICMP: ICMP{Rate: 1000, Burst: 500, SourceRate: 100, SourceBurst: 50},
+		ICMP: ICMP{Rate: 1000, Burst: 200, SourceRate: 50, SourceBurst: 50},
 	}
 }
 
@@ -73,9 +73,28 @@ func (i *ICMP) read(v value) {
 		"burst":        into(&i.Burst, icmpBurst),
 		"source-rate":  into(&i.SourceRate, icmpRate),
 		"source-burst": into(&i.SourceBurst, icmpBurst),
-		"source-ipv4":  into(&i.Source4, address4),
-		"source-ipv6":  into(&i.Source6, address6),
+		"source-ipv4":  into(&i.Source4, source4),
+		"source-ipv6":  into(&i.Source6, source6),
 	})
+}
+
+// Reachable says whether others can reach an address, so that an ICMP error may come
+// from it (RFC 1812 section 4.3.2.4, RFC 4443 section 2.2): not 0.0.0.0/8, 240.0.0.0/4,
+// loopback, link-local or multicast.
+func Reachable(a netip.Addr) bool {
+	return a.IsGlobalUnicast() && (a.Is6() || a.As4()[0] != 0 && a.As4()[0] < 224)
+}
+
+func source4(text string) (netip.Addr, string) { return reachable(text, address4) }
+
+func source6(text string) (netip.Addr, string) { return reachable(text, address6) }
+
+func reachable(text string, p parse[netip.Addr]) (netip.Addr, string) {
+	a, want := p(text)
+	if want == "" && !Reachable(a) {
+		return netip.Addr{}, "an address that others can reach: not a loopback, link-local or reserved one"
+	}
+	return a, want
 }
 
 // acceptVLANs reads the tags that a port takes. None at all would be a port that takes

@@ -183,6 +183,10 @@ workers: {cpus: [1, 1, 2, 3]}
 			`line 9: forwarding.icmp.source-ipv6: "10.0.0.1": expected an IPv6 address such as fd00::1`,
 			"line 9: forwarding.icmp.per-source: unknown key: expected one of burst, rate, source-burst, source-ipv4, source-ipv6, source-rate",
 		}},
+		{"ICMP sources", gateway + ports + "forwarding: {icmp: {source-ipv4: 127.0.0.1, source-ipv6: fe80::1}}\n", []string{
+			`line 3: forwarding.icmp.source-ipv4: "127.0.0.1": expected an address that others can reach: not a loopback, link-local or reserved one`,
+			`line 3: forwarding.icmp.source-ipv6: "fe80::1": expected an address that others can reach: not a loopback, link-local or reserved one`,
+		}},
 		{"DSCPs", gateway + ports + "tunnel: {pcp: dscp, dscp: 64}\n", []string{
 			`line 3: tunnel.pcp: "dscp": expected none or from-dscp`,
 			`line 3: tunnel.dscp: "64": expected copy, a DSCP: 0 to 63, or a name such as ef, af11, cs6, be, or a map from inner to outer ones, such as {ef: cs5}`,
