@@ -47,7 +47,7 @@ func frame(dst netip.Addr) []byte {
 
 // One frame's and one binding's life through the whole gateway.
 func TestBindForwardExplainUnbind(t *testing.T) {
-	w := newWorld(t, worldConfig)
+	w := newWorld(t, worldConfig+"forwarding: {unbound: drop, unresolved: drop}\n")
 	w.announced("203.0.113.0/24")
 	assert.Equal(t, []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")}, w.devices[0].redirected())
 
