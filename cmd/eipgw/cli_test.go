@@ -118,17 +118,18 @@ func TestRequestsAreWhatWasTyped(t *testing.T) {
 		code, _, errs := run(args...)
 		require.Equal(t, exitOK, code, errs)
 	}
-	ok("segment", "add", "198.51.100.0/24", "2001:db8::/64", "--community", "64512:1,no-export", "--large-community", "1:2:3", "--med", "5", "--withdraw", "192.0.2.0/24")
+	ok("segment", "add", "198.51.100.0/24", "2001:db8::/64", "--community", "64512:1,no-export", "--large-community", "1:2:3", "--med", "5", "--mss-clamp", "--withdraw", "192.0.2.0/24")
 	ok("segment", "withdraw", "198.51.100.0/24", "--dry-run")
 	ok("segment", "merge", "198.51.100.0/23")
+	ok("segment", "merge", "198.51.100.0/23", "--mss-clamp=false")
 	ok("bind", "2001:db8::7", "--vtep", "10.0.2.11", "--vtep", "fd00::1", "--vni", "0", "--udp-port", "6082", "--inner-mac", "02:00:00:00:0a:01", "--inner-src-mac", "02:00:00:00:0a:02", "--ovn", "2,1")
 	ok("bind", "203.0.113.7", "--vtep", "10.0.2.11", "--vni", "5001", "--protocol", "vxlan")
 	ok("unbind", "2001:db8::7/128")
 
 	p := netip.MustParsePrefix
-	med, vni, vni5001 := uint32(5), uint32(0), uint32(5001)
+	med, vni, vni5001, yes, no := uint32(5), uint32(0), uint32(5001), true, false
 	spec := func(s string) admin.SegmentSpec {
-		return admin.SegmentSpec{Prefix: p(s), Communities: []string{"64512:1", "no-export"}, LargeCommunities: []string{"1:2:3"}, MED: &med}
+		return admin.SegmentSpec{Prefix: p(s), Communities: []string{"64512:1", "no-export"}, LargeCommunities: []string{"1:2:3"}, MED: &med, MSSClamp: &yes}
 	}
 	tunnel := func(s string) admin.BindTunnel {
 		return admin.BindTunnel{
@@ -140,6 +141,7 @@ func TestRequestsAreWhatWasTyped(t *testing.T) {
 		admin.SegmentChange{Add: []admin.SegmentSpec{spec("198.51.100.0/24"), spec("2001:db8::/64")}, Withdraw: []netip.Prefix{p("192.0.2.0/24")}},
 		admin.SegmentChange{Withdraw: []netip.Prefix{p("198.51.100.0/24")}, DryRun: true},
 		admin.SegmentChange{Merge: &admin.SegmentSpec{Prefix: p("198.51.100.0/23")}},
+		admin.SegmentChange{Merge: &admin.SegmentSpec{Prefix: p("198.51.100.0/23"), MSSClamp: &no}},
 		admin.Bind{Prefix: p("2001:db8::7/128"), Tunnels: []admin.BindTunnel{tunnel("10.0.2.11"), tunnel("fd00::1")}},
 		admin.Bind{Prefix: p("203.0.113.7/32"), Tunnels: []admin.BindTunnel{{VTEP: netip.MustParseAddr("10.0.2.11"), VNI: &vni5001, Protocol: "vxlan"}}},
 		p("2001:db8::7/128"),
@@ -246,19 +248,30 @@ func TestValidate(t *testing.T) {
 	assert.Equal(t, config.Example(), o.String())
 }
 
-// The configuration that the README explains is one.
+// The configuration that the README explains is one, and what it calls the default is.
 func TestReadme(t *testing.T) {
 	text, err := os.ReadFile("../../README.md")
 	require.NoError(t, err)
 	blocks := strings.Split(string(text), "```yaml\n")
 	require.Greater(t, len(blocks), 1, "the README has no configuration")
+	explained := 0
 	for _, b := range blocks[1:] {
 		b, _, _ = strings.Cut(b, "```")
 		if strings.Contains(b, "gateway:") {
 			_, err := config.Parse(strings.NewReader(b))
 			assert.NoError(t, err)
 		}
+		if strings.HasPrefix(b, "forwarding:") {
+			const minimal = "gateway: {asn: 64512, router-id: 10.255.0.1}\nports: [{name: eth1}]\n"
+			said, err := config.Parse(strings.NewReader(minimal + b))
+			require.NoError(t, err)
+			unsaid, err := config.Parse(strings.NewReader(minimal))
+			require.NoError(t, err)
+			assert.Equal(t, unsaid.Forwarding, said.Forwarding)
+			explained++
+		}
 	}
+	assert.Equal(t, 1, explained, "the README does not explain forwarding")
 }
 
 func TestReplayCommand(t *testing.T) {

@@ -51,6 +51,7 @@ func (g *gateway) portView(worker string, p dataplane.PortStats, d deviceView) a
 func (g *gateway) Counters() admin.Counters {
 	var c admin.Counters
 	var drops dataplane.DropCounters
+	var events dataplane.EventCounters
 	for _, w := range g.workers {
 		s := w.Snapshot()
 		for _, p := range s.Ports {
@@ -63,14 +64,21 @@ func (g *gateway) Counters() admin.Counters {
 			drops[r].Packets += d.Packets
 			drops[r].Bytes += d.Bytes
 		}
+		for e, n := range s.Events {
+			events[e] += n
+		}
+		c.Made += s.Made()
 		c.Workers = append(c.Workers, admin.WorkerCounters{
-			Name: w.name, Received: s.Received(), Sent: s.Sent(), Dropped: s.Dropped(), Bursts: s.Bursts, Sleeps: s.Sleeps,
+			Name: w.name, Received: s.Received(), Made: s.Made(), Sent: s.Sent(), Dropped: s.Dropped(), Bursts: s.Bursts, Sleeps: s.Sleeps,
 		})
 	}
 	for r := dataplane.ReasonNone + 1; r < dataplane.NumReasons; r++ {
 		c.Drops = append(c.Drops, admin.Drop{
 			Reason: r.String(), Doc: r.Doc(), Traffic: admin.Traffic{Packets: drops[r].Packets, Bytes: drops[r].Bytes},
 		})
+	}
+	for e := range dataplane.NumEvents {
+		c.Events = append(c.Events, admin.Event{Event: e.String(), Doc: e.Doc(), Made: e.Made(), Packets: events[e]})
 	}
 	return c
 }

@@ -14,7 +14,8 @@
 //	run.go        signals, log, systemd
 //	parts.go      what touches the world, so that tests can put memory there
 //	wire.go       the configuration → all parts and their tasks
-//	filter.go     which frames the ports take from the kernel
+//	rules.go      what happens to frames that are not simply forwarded; rules_view.go says it
+//	filter.go     which frames the ports take from the kernel; own.go the machine's addresses
 //	sources.go    who may claim EIPs; the bindings file
 //	segments.go   wanted segments, the file's and the API's; split.go parts of them
 //	reload.go     a changed configuration, taken over as a whole or not at all

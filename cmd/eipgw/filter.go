@@ -2,9 +2,7 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
-	"net"
 	"net/netip"
 	"slices"
 	"sync"
@@ -12,15 +10,17 @@ import (
 )
 
 // filter is what all ports redirect to the workers, and what of it they leave to the
-// kernel: frames for the machine's own addresses. It implements rib.Filter.
+// kernel: frames for the machine's own addresses. Workers hear of those from here as
+// well, for nobody else sends from them. It implements rib.Filter.
 type filter struct {
 	devices   []device
-	addresses func() ([]netip.Addr, error)
+	rules     *rulebook
+	addresses func() (ownAddresses, error)
 	log       *slog.Logger
 
 	mu       sync.Mutex // held while devices are told
 	prefixes []netip.Prefix
-	local    []netip.Addr // what the devices have, sorted
+	own      ownAddresses // what devices and rules have
 	failure  string       // why they do not have what they should; "" is none
 }
 
@@ -33,28 +33,28 @@ func (f *filter) SetSegments(prefixes []netip.Prefix) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.prefixes = prefixes
-	local, err := f.addresses()
+	own, err := f.addresses()
 	if err == nil {
-		err = f.apply(local)
+		err = f.apply(own)
 	}
 	f.note(err) // whoever called logs it
 	return err
 }
 
 // refresh follows the machine's own addresses: one that has come to lie inside a
-// segment is the kernel's from now on, one that has moved away is a worker's. It makes
-// good for what failed before as well.
+// segment is the kernel's from now on, one that has moved away is a worker's; and no
+// frame is from one. It makes good for what failed before as well.
 func (f *filter) refresh() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	local, err := f.addresses()
+	own, err := f.addresses()
 	if err == nil {
-		if f.failure == "" && slices.Equal(local, f.local) {
+		if f.failure == "" && own.equal(f.own) {
 			return
 		}
-		before := f.local
-		if err = f.apply(local); err == nil {
-			f.log.Info("own addresses: the kernel gets frames for these", "came", without(local, before), "went", without(before, local))
+		before := f.own.all
+		if err = f.apply(own); err == nil {
+			f.log.Info("own addresses: the kernel gets frames for these", "came", without(own.all, before), "went", without(before, own.all))
 		}
 	}
 	if f.note(err) {
@@ -72,35 +72,18 @@ func (f *filter) note(err error) bool {
 	return f.failure != "" && f.failure != was
 }
 
-// apply tells all devices, also when one of them fails.
-func (f *filter) apply(local []netip.Addr) error {
-	var errs []error
+// apply tells the rules and all devices, also when one of them fails. The rules come
+// first: no worker gets a frame before they know whom it cannot be from.
+func (f *filter) apply(own ownAddresses) error {
+	errs := []error{f.rules.change(func(p *ruleParts) { p.own = own })}
 	for _, d := range f.devices {
-		errs = append(errs, d.SetLocal(local), d.SetSegments(f.prefixes))
+		errs = append(errs, d.SetLocal(own.all), d.SetSegments(f.prefixes))
 	}
-	f.local = local
+	f.own = own
 	return errors.Join(errs...)
 }
 
 // without is what of a is not in b.
 func without(a, b []netip.Addr) []netip.Addr {
 	return slices.DeleteFunc(slices.Clone(a), func(x netip.Addr) bool { return slices.Contains(b, x) })
-}
-
-// localAddresses are the addresses of all interfaces, sorted, but for loopback ones.
-func localAddresses() ([]netip.Addr, error) {
-	addrs, err := net.InterfaceAddrs()
-	if err != nil {
-		return nil, fmt.Errorf("the machine's own addresses: %w", err)
-	}
-	var out []netip.Addr
-	for _, a := range addrs {
-		if n, ok := a.(*net.IPNet); ok {
-			if ip, ok := netip.AddrFromSlice(n.IP); ok && !ip.IsLoopback() {
-				out = append(out, ip.Unmap())
-			}
-		}
-	}
-	slices.SortFunc(out, netip.Addr.Compare)
-	return slices.Compact(out), nil
 }

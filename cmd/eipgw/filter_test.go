@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/eipgw/eipgw/cmd/internal/admin"
+	"github.com/eipgw/eipgw/cmd/internal/config"
 )
 
 // An own address inside a segment that comes while everything runs is the kernel's
@@ -18,7 +20,7 @@ import (
 func TestOwnAddressesAreFollowed(t *testing.T) {
 	w := newWorld(t, worldConfig)
 	w.announced("203.0.113.0/24")
-	own := func(addrs ...netip.Addr) { w.own.Store(&addrs) }
+	own := func(addrs ...netip.Addr) { w.own.Store(&ownAddresses{all: addrs}) }
 	have := func(addrs ...netip.Addr) {
 		t.Helper()
 		for _, d := range w.devices {
@@ -47,14 +49,45 @@ func TestOwnAddressesAreFollowed(t *testing.T) {
 func TestFilterKnowsWhatFailed(t *testing.T) {
 	d := &memDevice{}
 	down := errors.New("no netlink")
-	f := &filter{devices: []device{d}, log: discard, addresses: func() ([]netip.Addr, error) { return nil, down }}
+	rules, err := newRulebook(&config.Config{}, nil, 1)
+	require.NoError(t, err)
+	f := &filter{devices: []device{d}, rules: rules, log: discard, addresses: func() (own ownAddresses, err error) { return own, down }}
 	want := []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")}
 	require.ErrorIs(t, f.SetSegments(want), down)
 	assert.Empty(t, d.redirected(), "nothing is redirected before the own addresses are known")
-	f.addresses = localAddresses
+	f.addresses = func() (ownAddresses, error) { return localAddresses(nil) }
 	f.refresh()
 	assert.Equal(t, want, d.redirected())
 	assert.True(t, slices.IsSortedFunc(d.passed(), netip.Addr.Compare))
+	assert.Equal(t, d.passed(), rules.rules.Config().Own)
+}
+
+// The kernel is asked for what it has, by interface and for all of them.
+func TestLocalAddresses(t *testing.T) {
+	links, err := net.Interfaces()
+	require.NoError(t, err)
+	names := []string{"none such"}
+	for _, l := range links {
+		names = append(names, l.Name)
+	}
+	own, err := localAddresses(names)
+	require.NoError(t, err)
+	assert.Len(t, own.ports, len(links))
+	assert.NotContains(t, own.ports, "none such")
+	var all []netip.Addr
+	for _, addrs := range own.ports {
+		for _, a := range addrs {
+			assert.False(t, a.IsLoopback() || a.Is4In6(), a)
+		}
+		all = append(all, addrs...)
+	}
+	slices.SortFunc(all, netip.Addr.Compare)
+	assert.Equal(t, own.all, slices.Compact(all))
+	other, err := localAddresses(nil)
+	require.NoError(t, err)
+	assert.Equal(t, own.all, other.all)
+	assert.Empty(t, other.ports)
+	assert.Equal(t, len(links) == 0, own.equal(other))
 }
 
 // A condition that goes from bad to worse is shown as it is now, and logged once.

@@ -48,7 +48,7 @@ func frame(dst netip.Addr) []byte {
 
 // One frame's and one binding's life through the whole gateway.
 func TestBindForwardExplainUnbind(t *testing.T) {
-	w := newWorld(t, worldConfig)
+	w := newWorld(t, worldConfig+"forwarding: {unbound: drop, unresolved: drop}\n")
 	w.announced("203.0.113.0/24")
 	assert.Equal(t, []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")}, w.devices[0].redirected())
 
@@ -99,7 +99,7 @@ func TestBindForwardExplainUnbind(t *testing.T) {
 	assert.EqualValues(t, 1, c.Sent.Packets)
 	code, out, _ = w.cli("show", "counters")
 	require.Equal(t, exitOK, code)
-	assert.Contains(t, out, "received 3 = sent 1 + dropped 2: adds up")
+	assert.Contains(t, out, "received 3 + made 0 = sent 1 + dropped 2: adds up")
 }
 
 // What routers have reported of a VTEP's path is in every view of it.
@@ -301,7 +301,7 @@ func TestSegmentsAtRuntime(t *testing.T) {
 		_, out, _ = w.cli("show", "segments")
 		return strings.Count(out, " announced ") == 2
 	})
-	assert.Regexp(t, `198\.51\.100\.0/24\s+announced\s+\S+\s+admin\s+3\s+64512:7`, out)
+	assert.Regexp(t, `198\.51\.100\.0/24\s+announced\s+\S+\s+admin\s+3\s+-\s+64512:7`, out)
 
 	for _, bad := range [][]string{
 		{"segment", "add", "10.0.0.0/16"},       // a neighbor lies inside

@@ -20,7 +20,7 @@ type parts struct {
 	underlay func(underlay.Config) (network, error)
 	speaker  func(bgpd.Config) (speaker, error)
 
-	addresses func() ([]netip.Addr, error) // the machine's own, sorted
+	addresses func(ports []string) (ownAddresses, error)
 }
 
 // device is an interface of the data plane.

@@ -90,6 +90,10 @@ func (g *gateway) takeOver(next *config.Config, segments segmentSet) error {
 	if _, err := g.rib.PlanSegments(segments.wanted()); err != nil {
 		return err
 	}
+	rules := func(p *ruleParts) { p.cfg, p.clamp = next, segments.clamps() }
+	if err := g.rules.try(rules); err != nil {
+		return err
+	}
 	g.sources.hold(true)
 	err := g.speaker.Reconfigure(g.speakerConfig(next))
 	g.sources.hold(false)
@@ -97,6 +101,9 @@ func (g *gateway) takeOver(next *config.Config, segments segmentSet) error {
 		return err
 	}
 	g.rib.SetPolicies(g.policies(next))
+	if err := g.rules.change(rules); err != nil {
+		return fmt.Errorf("rules, after the neighbors were taken over: %w", err) // they were tried a moment ago
+	}
 	if _, err := g.rib.SetSegments(segments.wanted()); err != nil {
 		// The same set was planned a moment ago, and nobody else changes it.
 		return fmt.Errorf("segments, after the neighbors were taken over: %w", err)

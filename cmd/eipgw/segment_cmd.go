@@ -38,16 +38,20 @@ it replaces goes. --dry-run shows the plan and changes nothing.
 	return cmd
 }
 
-// attributes are the flags of what a route carries.
+// attributes are the flags of what a route carries, and of how its packets are forwarded.
 type attributes struct {
 	communities, large []string
 	med                string
+	clamp              bool
+	given              func(flag string) bool
 }
 
 func (a *attributes) flags(cmd *cobra.Command) {
 	cmd.Flags().StringSliceVar(&a.communities, "community", nil, "community such as 64512:100 or no-export; may be repeated")
 	cmd.Flags().StringSliceVar(&a.large, "large-community", nil, "large community such as 64512:1:2; may be repeated")
 	cmd.Flags().StringVar(&a.med, "med", "", "MED; default none")
+	cmd.Flags().BoolVar(&a.clamp, "mss-clamp", false, "lower the MSS of TCP SYNs to what fits the tunnel")
+	a.given = cmd.Flags().Changed
 }
 
 func (a *attributes) spec(p netip.Prefix) (admin.SegmentSpec, error) {
@@ -59,6 +63,9 @@ func (a *attributes) spec(p netip.Prefix) (admin.SegmentSpec, error) {
 		}
 		med := uint32(n)
 		s.MED = &med
+	}
+	if a.given("mss-clamp") {
+		s.MSSClamp = &a.clamp
 	}
 	return s, nil
 }
@@ -170,7 +177,7 @@ func (c *cli) segmentMerge() *cobra.Command {
 		Use:   "merge PREFIX",
 		Short: "Announce a segment in place of all segments inside it",
 		Long: `Announce a segment in place of all segments inside it. Without flags it takes over
-their attributes, if they all have the same.`,
+their attributes and their MSS clamping, if they all have the same.`,
 		Example: "  eipgw segment merge 203.0.113.0/24",
 		Args:    args(cobra.ExactArgs(1)),
 	}

@@ -22,12 +22,12 @@ const (
 // withdrawn at runtime. A reload exchanges the file's part; the rest stays until the
 // daemon ends. Its owner is gateway.mu.
 type segmentSet struct {
-	file  map[netip.Prefix]rib.Segment
-	admin map[netip.Prefix]*rib.Segment // nil: withdrawn
+	file  map[netip.Prefix]config.Segment
+	admin map[netip.Prefix]*config.Segment // nil: withdrawn
 }
 
-func newSegmentSet(file []rib.Segment) segmentSet {
-	s := segmentSet{file: map[netip.Prefix]rib.Segment{}, admin: map[netip.Prefix]*rib.Segment{}}
+func newSegmentSet(file []config.Segment) segmentSet {
+	s := segmentSet{file: map[netip.Prefix]config.Segment{}, admin: map[netip.Prefix]*config.Segment{}}
 	for _, seg := range file {
 		s.file[seg.Prefix] = seg
 	}
@@ -41,7 +41,7 @@ func (s segmentSet) clone() segmentSet {
 
 // withFile is s with another file. What was withdrawn at runtime and is not in the
 // file either is forgotten: should it come back into the file, it is wanted again.
-func (s segmentSet) withFile(file []rib.Segment) segmentSet {
+func (s segmentSet) withFile(file []config.Segment) segmentSet {
 	next := newSegmentSet(file)
 	for p, seg := range s.admin {
 		if _, there := next.file[p]; there || seg != nil {
@@ -52,10 +52,10 @@ func (s segmentSet) withFile(file []rib.Segment) segmentSet {
 }
 
 // get is the wanted segment of a prefix, and where it is from.
-func (s segmentSet) get(p netip.Prefix) (seg rib.Segment, origin string, ok bool) {
+func (s segmentSet) get(p netip.Prefix) (seg config.Segment, origin string, ok bool) {
 	if a, there := s.admin[p]; there {
 		if a == nil {
-			return rib.Segment{}, "", false
+			return config.Segment{}, "", false
 		}
 		return *a, originAdmin, true
 	}
@@ -63,8 +63,8 @@ func (s segmentSet) get(p netip.Prefix) (seg rib.Segment, origin string, ok bool
 	return seg, originConfig, ok
 }
 
-// wanted lists the wanted segments in address order.
-func (s segmentSet) wanted() []rib.Segment {
+// list is the wanted segments in address order.
+func (s segmentSet) list() []config.Segment {
 	all := map[netip.Prefix]bool{}
 	for p := range s.file {
 		all[p] = true
@@ -72,7 +72,7 @@ func (s segmentSet) wanted() []rib.Segment {
 	for p := range s.admin {
 		all[p] = true
 	}
-	var out []rib.Segment
+	var out []config.Segment
 	for _, p := range slices.SortedFunc(maps.Keys(all), netip.Prefix.Compare) {
 		if seg, _, ok := s.get(p); ok {
 			out = append(out, seg)
@@ -81,7 +81,30 @@ func (s segmentSet) wanted() []rib.Segment {
 	return out
 }
 
-func (s segmentSet) add(seg rib.Segment) { s.admin[seg.Prefix] = &seg }
+// wanted is what of them BGP has to know.
+func (s segmentSet) wanted() []rib.Segment {
+	var out []rib.Segment
+	for _, seg := range s.list() {
+		out = append(out, seg.Segment)
+	}
+	return out
+}
+
+// clamps says of every wanted segment whether the MSS of TCP SYNs for it is lowered;
+// nil if none is. Where one lies inside another, each says it for itself.
+func (s segmentSet) clamps() map[netip.Prefix]bool {
+	out, some := map[netip.Prefix]bool{}, false
+	for _, seg := range s.list() {
+		out[seg.Prefix] = seg.ClampMSS
+		some = some || seg.ClampMSS
+	}
+	if !some {
+		return nil
+	}
+	return out
+}
+
+func (s segmentSet) add(seg config.Segment) { s.admin[seg.Prefix] = &seg }
 
 // withdraw takes a segment out; it says no when it is not wanted anyway.
 func (s segmentSet) withdraw(p netip.Prefix) bool {
@@ -105,7 +128,7 @@ func (s segmentSet) overridden() (notes []string) {
 		if s.admin[p] == nil {
 			notes = append(notes, fmt.Sprintf("segment %s is in the file but stays withdrawn, as the admin API was told: `eipgw segment add %s` undoes that", p, p))
 		} else {
-			notes = append(notes, fmt.Sprintf("segment %s keeps the attributes that the admin API was given", p))
+			notes = append(notes, fmt.Sprintf("segment %s keeps the attributes and the MSS clamping that the admin API was given", p))
 		}
 	}
 	return notes
@@ -129,6 +152,9 @@ func (g *gateway) ChangeSegments(_ context.Context, c admin.SegmentChange) (admi
 	}
 	if !c.DryRun {
 		g.segments = next
+		if err := g.rules.change(func(p *ruleParts) { p.clamp = next.clamps() }); err != nil {
+			return admin.Plan{}, fmt.Errorf("the segments are as they should be, but MSS clamping is not: %w", err)
+		}
 	}
 	return g.planView(plan, c.DryRun), nil
 }
@@ -155,7 +181,7 @@ func invalid(format string, args ...any) error {
 
 // applyChange makes c in s.
 func applyChange(s segmentSet, c admin.SegmentChange, cfg *config.Config) error {
-	var add []rib.Segment
+	var add []config.Segment
 	withdraw := slices.Clone(c.Withdraw)
 	for _, spec := range c.Add {
 		seg, err := segmentOf(spec)
@@ -196,8 +222,11 @@ func applyChange(s segmentSet, c admin.SegmentChange, cfg *config.Config) error 
 }
 
 // segmentOf reads a segment of the API.
-func segmentOf(spec admin.SegmentSpec) (rib.Segment, error) {
-	seg := rib.Segment{Prefix: spec.Prefix, MED: spec.MED}
+func segmentOf(spec admin.SegmentSpec) (config.Segment, error) {
+	seg := config.Segment{
+		Segment:  rib.Segment{Prefix: spec.Prefix, MED: spec.MED},
+		ClampMSS: spec.MSSClamp != nil && *spec.MSSClamp,
+	}
 	if !spec.Prefix.IsValid() || spec.Prefix != spec.Prefix.Masked() || spec.Prefix.Addr().Is4In6() {
 		return seg, invalid("segment %q: expected a prefix such as 203.0.113.0/24", spec.Prefix)
 	}

@@ -114,9 +114,11 @@ func (c *cli) showCounters() *cobra.Command {
 	var all bool
 	cmd := &cobra.Command{
 		Use:   "counters",
-		Short: "Frames received, sent, and dropped for each reason",
-		Long: `Frames received, sent, and dropped for each reason, since the start. Every frame
-received is sent or dropped for exactly one reason: the last line adds them up.
+		Short: "Frames received, made, sent, and dropped for each reason",
+		Long: `Frames received, sent, and dropped for each reason, since the start; frames that the
+gateway made, which are ICMP errors, and fragments beside a packet's first one; and what
+else happened to frames. Every frame received or made is sent or dropped for exactly one
+reason: the last line adds them up. A packet that was answered is among the dropped ones.
 
 Sent means that a port took the frame. What its device then refused, with a queue
 that is full or a link that has just gone down, is TX LOST in ` + "`eipgw show ports`" + `.`,
@@ -131,7 +133,7 @@ that is full or a link that has just gone down, is TX LOST in ` + "`eipgw show p
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&all, "all", false, "also reasons that never occurred, each with what it means")
+	cmd.Flags().BoolVar(&all, "all", false, "also what never occurred, each with what it means")
 	return c.jsonFlag(cmd)
 }
 
@@ -141,8 +143,9 @@ func (c *cli) reloadCommand() *cobra.Command {
 		Short: "Have the daemon read its configuration again, as SIGHUP does",
 		Long: `Have the daemon read its configuration file again, as SIGHUP does, and say what
 came of it. Segments, neighbors, the bindings file and the log level are taken over
-at runtime. A file with mistakes, or with changes that need a restart, is refused as
-a whole: the running configuration stays in force.`,
+at runtime, and all that frames are judged by: forwarding, tunnel.dscp, tunnel.pcp
+and ports[].accept-vlans. A file with mistakes, or with changes that need a restart,
+is refused as a whole: the running configuration stays in force.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.ask(cmd.Context(), func(ctx context.Context, client *admin.Client) error {

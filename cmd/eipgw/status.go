@@ -17,7 +17,7 @@ func (g *gateway) Status() admin.Status {
 		Config: g.configStatus(),
 		Gate:   admin.Gate{Open: r.Gate.Open, Reasons: r.Gate.Reasons, Waiting: r.Gate.Waiting, Deadline: r.Gate.Deadline},
 		Health: g.healthViews(r.Health), Workers: g.workerViews(),
-		Table: tableView(g.compiler.Stats()),
+		Table: tableView(g.compiler.Stats()), Rules: g.rules.view(),
 	}
 	f := g.static.status()
 	s.Bindings = admin.FileStatus{Path: f.Path, Bindings: f.Bindings, Loaded: f.Loaded, Error: f.Err}
@@ -72,6 +72,7 @@ func (g *gateway) summary(r *rib.Status) admin.Summary {
 		s.RxPackets += snap.Received()
 		s.TxPackets += snap.Sent()
 		s.DropPackets += snap.Dropped()
+		s.MadePackets += snap.Made()
 	}
 	sessions(g.speaker.Neighbors(), &s)
 	return s

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"github.com/eipgw/eipgw/cmd/internal/admin"
@@ -42,7 +43,8 @@ func (c *cli) printStatus(s admin.Status) error {
 	for i, w := range s.Workers {
 		c.statusWorker(&p, i, &w)
 	}
-	p.line("frames", "received %s, sent %s, dropped %s", count(u.RxPackets), count(u.TxPackets), count(u.DropPackets))
+	statusRules(&p, &s.Rules)
+	p.line("frames", "received %s, made %s, sent %s, dropped %s", count(u.RxPackets), count(u.MadePackets), count(u.TxPackets), count(u.DropPackets))
 	_, err := fmt.Fprint(c.out, p.b.String())
 	return err
 }
@@ -90,4 +92,33 @@ func (c *cli) statusWorker(p *page, i int, w *admin.Worker) {
 		state = "STALLED: last polled " + c.age(w.LastPoll) + " ago"
 	}
 	p.line(heading, "%s: %s, %s", w.Name, where, state)
+}
+
+func statusRules(p *page, r *admin.Rules) {
+	p.line("rules", "unbound %s, unresolved %s, oversize %s, martians %s, tiny fragments %s", r.Unbound, r.Unresolved, r.Oversize, r.Martians, r.TinyFragments)
+	p.more("DSCP %s, PCP %s, MSS clamped in %s", r.DSCP, r.PCP, plural(r.Clamped, "segment"))
+	p.more("ICMP errors %s, to one source prefix %s", limit(r.ICMP.Rate, r.ICMP.Burst), limit(r.ICMP.SourceRate, r.ICMP.SourceBurst))
+	for _, port := range r.Ports {
+		var from []string
+		for _, a := range []netip.Addr{port.ICMPSource4, port.ICMPSource6} {
+			if a.IsValid() {
+				from = append(from, a.String())
+			}
+		}
+		if len(from) == 0 {
+			from = []string{"nothing, there is no address"}
+		}
+		vlans := "any VLAN"
+		if port.AcceptVLANs != nil {
+			vlans = "VLAN " + joinWords(port.AcceptVLANs)
+		}
+		p.more("%s: answers from %s; takes %s", port.Port, strings.Join(from, " and "), vlans)
+	}
+}
+
+func limit(rate, burst int) string {
+	if rate == 0 {
+		return "without limit"
+	}
+	return fmt.Sprintf("at most %s/s, %s at once", count(rate), count(burst))
 }

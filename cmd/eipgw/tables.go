@@ -48,7 +48,7 @@ func (c *cli) printBindings(list []admin.Binding) error {
 }
 
 func (c *cli) printSegments(list []admin.Segment) error {
-	t := newTable("SEGMENT", "STATE", "FOR>", "ORIGIN", "MED>", "COMMUNITIES")
+	t := newTable("SEGMENT", "STATE", "FOR>", "ORIGIN", "MED>", "MSS", "COMMUNITIES")
 	for _, s := range list {
 		med := ""
 		if s.MED != nil {
@@ -58,7 +58,11 @@ func (c *cli) printSegments(list []admin.Segment) error {
 		if !s.Until.IsZero() {
 			origin = strings.TrimSpace(origin + " until " + length(s.Until.Sub(c.now())) + " from now")
 		}
-		t.row(s.Prefix, s.State, c.age(s.Since), origin, med, joinWords(append(append([]string{}, s.Communities...), s.LargeCommunities...)))
+		mss := ""
+		if s.MSSClamp {
+			mss = "clamped"
+		}
+		t.row(s.Prefix, s.State, c.age(s.Since), origin, med, mss, joinWords(append(append([]string{}, s.Communities...), s.LargeCommunities...)))
 	}
 	return t.print(c.out, "no segments: `eipgw segment add PREFIX`, or segments in the configuration")
 }
@@ -109,6 +113,14 @@ func (c *cli) printCounters(v admin.Counters, all bool) error {
 	}
 	t := newTable(titles...)
 	t.row("received", count(v.Received.Packets), count(v.Received.Bytes), "frames that came in")
+	events := func(word string, made bool) {
+		for _, e := range v.Events {
+			if e.Made == made && (all || e.Packets > 0) {
+				t.row(word+" "+e.Event, count(e.Packets), blank, e.Doc)
+			}
+		}
+	}
+	events("made", true)
 	t.row("sent", count(v.Sent.Packets), count(v.Sent.Bytes), "frames that ports took to be sent, tunnel headers included")
 	dropped := uint64(0)
 	for _, d := range v.Drops {
@@ -117,15 +129,16 @@ func (c *cli) printCounters(v admin.Counters, all bool) error {
 			t.row("drop "+d.Reason, count(d.Packets), count(d.Bytes), d.Doc)
 		}
 	}
+	events("event", false)
 	if err := t.print(c.out, ""); err != nil {
 		return err
 	}
 	verdict := "adds up"
-	if missing := int64(v.Received.Packets - v.Sent.Packets - dropped); missing != 0 {
+	if missing := int64(v.Received.Packets + v.Made - v.Sent.Packets - dropped); missing != 0 {
 		verdict = fmt.Sprintf("DOES NOT ADD UP: %d frames unaccounted for", missing)
 	}
-	_, err := fmt.Fprintf(c.out, "\nreceived %s = sent %s + dropped %s: %s\n",
-		count(v.Received.Packets), count(v.Sent.Packets), count(dropped), verdict)
+	_, err := fmt.Fprintf(c.out, "\nreceived %s + made %s = sent %s + dropped %s: %s\n",
+		count(v.Received.Packets), count(v.Made), count(v.Sent.Packets), count(dropped), verdict)
 	return err
 }
 

@@ -140,15 +140,17 @@ func (g *gateway) Segments() []admin.Segment {
 	g.mu.Unlock()
 	out := []admin.Segment{}
 	for _, s := range g.rib.Status().Segments {
-		_, origin, _ := set.get(s.Prefix)
-		out = append(out, segmentView(s, origin))
+		want, origin, _ := set.get(s.Prefix)
+		out = append(out, segmentView(s, &want, origin))
 	}
 	return out
 }
 
-func segmentView(s rib.SegmentStatus, origin string) admin.Segment {
+// segmentView is a segment as it is, beside how it is wanted, which is nothing for one on
+// its way out.
+func segmentView(s rib.SegmentStatus, want *config.Segment, origin string) admin.Segment {
 	v := admin.Segment{
-		Prefix: s.Prefix, State: s.State.String(), Origin: origin, Since: s.Since, Until: s.Until, MED: s.MED,
+		Prefix: s.Prefix, State: s.State.String(), Origin: origin, Since: s.Since, Until: s.Until, MED: s.MED, MSSClamp: want.ClampMSS,
 	}
 	for _, c := range s.Communities {
 		v.Communities = append(v.Communities, config.FormatCommunity(c))

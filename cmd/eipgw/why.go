@@ -27,22 +27,34 @@ func (g *gateway) Why(addr netip.Addr, flow *admin.Flow) admin.Why {
 	w := admin.Why{Address: addr, Refusals: refusalViews(e.Refusals)}
 	if e.Segment != nil {
 		g.mu.Lock()
-		_, origin, _ := g.segments.get(e.Segment.Prefix)
+		want, origin, _ := g.segments.get(e.Segment.Prefix)
 		g.mu.Unlock()
-		s := segmentView(*e.Segment, origin)
+		s := segmentView(*e.Segment, &want, origin)
 		w.Segment = &s
 	}
 	table, bound := g.compiler.Lookup(addr)
 	for _, p := range e.Prefixes {
 		w.Prefixes = append(w.Prefixes, whyPrefix(&p, bound && table.Prefix == p.Prefix))
 	}
-	paths := g.pathMTUs(table.Tunnels)
+	rules, paths := g.rules.parts(), g.pathMTUs(table.Tunnels)
 	for _, t := range table.Tunnels {
 		v := g.whyTunnel(&t)
 		v.PathMTU = paths[t.Tunnel.VTEP]
+		if rules.clamped(addr) {
+			for i := range v.Ways {
+				v.Ways[i].MSS = clampedMSS(addr, v.Ways[i].Inner)
+			}
+		}
 		w.Tunnels = append(w.Tunnels, v)
 	}
 	w.Verdict, w.Summary = judge(&e, &table, bound)
+	if w.Verdict == verdictDropped {
+		refusal := rules.cfg.Forwarding.Unbound
+		if bound {
+			refusal = rules.cfg.Forwarding.Unresolved
+		}
+		w.Answer = rules.answer(refusal, addr.Is4())
+	}
 	if flow != nil {
 		w.Choice = choose(addr, *flow, &table)
 	}

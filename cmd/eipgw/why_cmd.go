@@ -89,8 +89,15 @@ func (c *cli) printWhy(w admin.Why) error {
 	var p page
 	p.line("address", "%s", w.Address)
 	p.line("verdict", "%s: %s", w.Verdict, w.Summary)
+	if w.Answer != "" {
+		p.line("answer", "%s", w.Answer)
+	}
 	if s := w.Segment; s != nil {
-		p.line("segment", "%s, %s for %s", s.Prefix, s.State, c.age(s.Since))
+		clamp := ""
+		if s.MSSClamp {
+			clamp = ", MSS clamped"
+		}
+		p.line("segment", "%s, %s for %s%s", s.Prefix, s.State, c.age(s.Since), clamp)
 	}
 	for _, b := range w.Prefixes {
 		c.whyBinding(&p, &b)
@@ -166,6 +173,10 @@ func whyTunnel(p *page, t *admin.WhyWay, chosen int) {
 		if w.VLAN != "" {
 			vlan = " VLAN " + w.VLAN
 		}
-		p.more("%sout of %s%s to next hop %s, from %s %s; inner packets up to %d bytes", mark, w.Port, vlan, w.DstMAC, w.Local, w.SrcMAC, w.Inner)
+		mss := ""
+		if w.MSS != 0 {
+			mss = fmt.Sprintf(", TCP MSS clamped to %d", w.MSS)
+		}
+		p.more("%sout of %s%s to next hop %s, from %s %s; inner packets up to %d bytes%s", mark, w.Port, vlan, w.DstMAC, w.Local, w.SrcMAC, w.Inner, mss)
 	}
 }

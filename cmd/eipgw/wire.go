@@ -47,6 +47,7 @@ type gateway struct {
 	static   *staticFile
 	devices  []device
 	filter   *filter
+	rules    *rulebook
 	workers  []*worker
 	admin    *admin.Server
 	web      *admin.Web
@@ -93,7 +94,7 @@ func newGateway(cfg *config.Config, o gatewayOptions) (_ *gateway, err error) {
 		}
 	}()
 	for _, open := range []func() error{
-		g.openAdmin, g.openTable, g.openDevices, g.openWorkers, g.openRIB, g.openSpeaker,
+		g.openAdmin, g.openTable, g.openDevices, g.openRules, g.openWorkers, g.openRIB, g.openSpeaker,
 	} {
 		if err := open(); err != nil {
 			return nil, err
@@ -183,6 +184,12 @@ func (g *gateway) openDevices() error {
 	return nil
 }
 
+// openRules makes the rules that all workers share.
+func (g *gateway) openRules() (err error) {
+	g.rules, err = newRulebook(g.cfg, g.segments.clamps(), g.cfg.Ports[0].Queues)
+	return err
+}
+
 // openWorkers makes one worker for each queue: it owns that queue of every port.
 func (g *gateway) openWorkers() error {
 	for q := range g.cfg.Ports[0].Queues {
@@ -214,6 +221,7 @@ func (g *gateway) openWorker(w *worker, queue int) (err error) {
 	}
 	w.Worker, err = dataplane.NewWorker(dataplane.WorkerConfig{
 		Name: w.name, Ports: w.ports, Reader: w.reader, CPU: w.cpu, Idle: g.cfg.Workers.Idle,
+		Rules: &g.rules.rules,
 	})
 	return err
 }
@@ -221,7 +229,14 @@ func (g *gateway) openWorker(w *worker, queue int) (err error) {
 // openRIB makes the RIB with every source that the configuration names, so that it
 // waits for their initial dumps from the first moment.
 func (g *gateway) openRIB() (err error) {
-	g.filter = &filter{devices: g.devices, addresses: g.parts.addresses, log: g.log}
+	names := make([]string, len(g.ports))
+	for i, p := range g.ports {
+		names[i] = p.Name
+	}
+	g.filter = &filter{
+		devices: g.devices, rules: g.rules, log: g.log,
+		addresses: func() (ownAddresses, error) { return g.parts.addresses(names) },
+	}
 	g.rib, err = rib.New(rib.Config{
 		Programmer: g.compiler, Filter: g.filter, Announcer: announcer{g},
 		Settle: g.cfg.Announce.Settle, InitialWait: g.cfg.Announce.InitialWait, Damping: g.cfg.Announce.Damping,

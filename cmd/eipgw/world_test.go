@@ -232,7 +232,7 @@ type world struct {
 	log     *lockedBuffer
 	signals chan os.Signal
 	done    chan error
-	own     atomic.Pointer[[]netip.Addr] // the machine's own addresses; nil is none
+	own     atomic.Pointer[ownAddresses] // nil is none
 }
 
 // lockedBuffer is a log that a test may read.
@@ -282,11 +282,11 @@ func (w *world) parts() parts {
 			w.speaker = &wordSpeaker{cfg: c}
 			return w.speaker, nil
 		},
-		addresses: func() ([]netip.Addr, error) {
+		addresses: func([]string) (ownAddresses, error) {
 			if own := w.own.Load(); own != nil {
 				return *own, nil
 			}
-			return nil, nil
+			return ownAddresses{}, nil
 		},
 	}
 }

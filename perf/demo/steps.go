@@ -230,7 +230,7 @@ func (d *demo) segmentsChange(ctx context.Context) error {
 
 // unboundGoesNowhere is step 5.
 func (d *demo) unboundGoesNowhere(ctx context.Context) error {
-	d.next("%s lies in a segment, but no virtual router has it: it goes nowhere.", unboundEIP)
+	d.next("%s lies in a segment, but no virtual router has it: it goes nowhere, and its sender is told.", unboundEIP)
 	toGateway, err := d.net.switchA.Capture(gatewaySide, lab.CaptureOptions{Outgoing: true, Filter: func(f []byte) bool {
 		return frameAddresses(f).outer.dst == unboundEIP
 	}})
@@ -246,6 +246,13 @@ func (d *demo) unboundGoesNowhere(ctx context.Context) error {
 		return err
 	}
 	defer fromGateway.Close()
+	answers, err := d.net.switchA.Capture(gatewaySide, lab.CaptureOptions{Filter: func(f []byte) bool {
+		return isHostUnreachable(f, unboundEIP)
+	}})
+	if err != nil {
+		return err
+	}
+	defer answers.Close()
 	before, err := d.gw.Counters(ctx)
 	if err != nil {
 		return err
@@ -263,6 +270,8 @@ func (d *demo) unboundGoesNowhere(ctx context.Context) error {
 	d.check(toGateway.Count() == p.sent, "%d frames for it on the gateway's link: each once, no loop", toGateway.Count())
 	d.check(fromGateway.Count() == 0, "%d frames for it left the gateway", fromGateway.Count())
 	d.check(dropped == uint64(p.sent), "%d counted as no_binding", dropped)
+	made := after.Event("unreachable") - before.Event("unreachable")
+	d.check(answers.Count() == p.sent && made == uint64(p.sent), "%d ICMP host unreachable came back, %d counted as made", answers.Count(), made)
 	return nil
 }
 
@@ -309,12 +318,12 @@ func (d *demo) everyFrameAccounted(ctx context.Context) error {
 	var c peers.Counters
 	_, ok, err := until(ctx, 5*time.Second, func() (bool, error) {
 		c, err = d.gw.Counters(ctx)
-		return c.Received.Packets == c.Sent.Packets+c.Dropped(), err
+		return c.AddUp(), err
 	})
 	if err != nil {
 		return err
 	}
-	d.check(ok && c.Received.Packets > 0, "%d frames in = %d out + %d dropped", c.Received.Packets, c.Sent.Packets, c.Dropped())
+	d.check(ok && c.Received.Packets > 0, "%d frames in + %d made = %d out + %d dropped", c.Received.Packets, c.Made, c.Sent.Packets, c.Dropped())
 	return nil
 }
 

@@ -72,3 +72,11 @@ func (d *demo) watchGateway(want func(addresses) bool) (*lab.Capture, error) {
 	return d.net.switchA.Capture(gatewaySide, lab.CaptureOptions{Outgoing: true,
 		Filter: func(f []byte) bool { return want(frameAddresses(f)) }})
 }
+
+// isHostUnreachable says whether a frame is an ICMP host unreachable about a packet to an
+// address (RFC 792): type 3, code 1, and behind 8 bytes the header of that packet.
+func isHostUnreachable(frame []byte, about netip.Addr) bool {
+	const icmp, quoted = 14 + 20, 14 + 20 + 8
+	return len(frame) >= quoted+20 && frame[12] == 0x08 && frame[13] == 0x00 && frame[14] == 0x45 && frame[14+9] == 1 &&
+		frame[icmp] == 3 && frame[icmp+1] == 1 && packetAddresses(0x0800, frame[quoted:]).dst == about
+}

@@ -136,14 +136,19 @@ func (g *Gateway) Why(ctx context.Context, eip netip.Addr) (Why, error) {
 // Counters is what `eipgw show counters` says, in part.
 type Counters struct {
 	Received struct{ Packets uint64 } `json:"received"`
+	Made     uint64                   `json:"made"` // answers and fragments
 	Sent     struct{ Packets uint64 } `json:"sent"`
 	Drops    []struct {
 		Reason  string
 		Packets uint64
 	} `json:"drops"`
+	Events []struct {
+		Event   string
+		Packets uint64
+	} `json:"events"`
 }
 
-// Counters asks for the frames in, out and dropped.
+// Counters asks for the frames in, made, out and dropped.
 func (g *Gateway) Counters(ctx context.Context) (Counters, error) {
 	var c Counters
 	return c, g.Show(ctx, &c, "show", "counters")
@@ -167,6 +172,19 @@ func (c Counters) Drop(reason string) uint64 {
 	}
 	return 0
 }
+
+// Event is the count of one Event.
+func (c Counters) Event(name string) uint64 {
+	for _, e := range c.Events {
+		if e.Event == name {
+			return e.Packets
+		}
+	}
+	return 0
+}
+
+// AddUp says whether every frame that came in or was made went out or was dropped.
+func (c Counters) AddUp() bool { return c.Received.Packets+c.Made == c.Sent.Packets+c.Dropped() }
 
 // Signal sends a signal: SIGHUP reloads.
 func (g *Gateway) Signal(s unix.Signal) error { return g.cmd.Process.Signal(s) }

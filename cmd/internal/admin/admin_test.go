@@ -90,10 +90,10 @@ func TestChangesArriveAsTheyWereSent(t *testing.T) {
 	g := &admintest.Gateway{}
 	_, c := start(t, g)
 	ctx := context.Background()
-	med, vni := uint32(5), uint32(5001)
+	med, vni, clamp := uint32(5), uint32(5001), false
 	p := netip.MustParsePrefix("2001:db8::/64")
 	change := admin.SegmentChange{
-		Add:      []admin.SegmentSpec{{Prefix: p, Communities: []string{"1:2"}, LargeCommunities: []string{"1:2:3"}, MED: &med}},
+		Add:      []admin.SegmentSpec{{Prefix: p, Communities: []string{"1:2"}, LargeCommunities: []string{"1:2:3"}, MED: &med, MSSClamp: &clamp}},
 		Withdraw: []netip.Prefix{p}, Split: &admin.Split{Prefix: p, Length: 65}, Merge: &admin.SegmentSpec{Prefix: p}, DryRun: true,
 	}
 	bind := admin.Bind{Prefix: p, Tunnels: []admin.BindTunnel{{

@@ -78,12 +78,14 @@ var (
 	portTxLost = counter("port_tx_lost_packets_total", "Of the frames that the port took to be sent, those that its device refused or the kernel found too long or invalid.", "port", "queue")
 	portFilter = counter("port_filter_packets_total", "Frames that came in by the port, by what the XDP filter did: redirected to a worker, or to the kernel as passed (for no segment), foreign (for another Ethernet address) or unserved (on a queue without a worker).", "port", "way")
 
-	drops      = counter("drop_packets_total", "Frames dropped, by reason.", "reason")
-	dropBytes  = counter("drop_bytes_total", "Bytes of frames dropped, by reason.", "reason")
-	bursts     = counter("worker_bursts_total", "Rounds of polling that moved frames.", "worker")
-	sleeps     = counter("worker_sleeps_total", "Rounds of polling after which the worker slept.", "worker")
-	workerPoll = gauge("worker_last_poll_timestamp_seconds", "When the worker last polled.", "worker")
-	workerOK   = gauge("worker_ok", "Whether the worker polls.", "worker")
+	drops       = counter("drop_packets_total", "Frames dropped, by reason.", "reason")
+	dropBytes   = counter("drop_bytes_total", "Bytes of frames dropped, by reason.", "reason")
+	madePackets = counter("made_packets_total", "Frames that the gateway made, ICMP errors by kind and fragments: received and made is sent and dropped.", "event")
+	events      = counter("event_packets_total", "Frames to which something happened beside their end: fragmented, MSS clamped, or dropped and not answered, and why.", "event")
+	bursts      = counter("worker_bursts_total", "Rounds of polling that moved frames.", "worker")
+	sleeps      = counter("worker_sleeps_total", "Rounds of polling after which the worker slept.", "worker")
+	workerPoll  = gauge("worker_last_poll_timestamp_seconds", "When the worker last polled.", "worker")
+	workerOK    = gauge("worker_ok", "Whether the worker polls.", "worker")
 
 	bindings   = gauge("bindings", "Bindings in the table.", "family")
 	unresolved = gauge("bindings_unresolved", "Bindings that are kept but not forwarded to: no VTEP of theirs has a way.")
@@ -190,6 +192,13 @@ func (e emitter) counters(c *Counters) {
 	for _, d := range c.Drops {
 		e.send(drops, float64(d.Packets), d.Reason)
 		e.send(dropBytes, float64(d.Bytes), d.Reason)
+	}
+	for _, v := range c.Events {
+		m := events
+		if v.Made {
+			m = madePackets
+		}
+		e.send(m, float64(v.Packets), v.Event)
 	}
 	for _, w := range c.Workers {
 		e.send(bursts, float64(w.Bursts), w.Name)

@@ -8,12 +8,13 @@ type SegmentSpec struct {
 	Communities      []string     `json:"communities,omitempty"`
 	LargeCommunities []string     `json:"large_communities,omitempty"`
 	MED              *uint32      `json:"med,omitempty"`
+	MSSClamp         *bool        `json:"mss_clamp,omitempty"` // absent: no; of a merge: as its parts
 }
 
 // SegmentChange is a change of the wanted segments, made as one: no address that
 // stays wanted is without a route meanwhile. Split replaces a segment by its halves,
-// quarters and so on, of the given prefix length and with its attributes; Merge
-// replaces all segments inside the prefix by it.
+// quarters and so on, of the given prefix length, with its attributes and its MSS
+// clamping; Merge replaces all segments inside the prefix by it.
 type SegmentChange struct {
 	Add      []SegmentSpec  `json:"add,omitempty"`
 	Withdraw []netip.Prefix `json:"withdraw,omitempty"`

@@ -21,7 +21,40 @@ type Status struct {
 	Workers  []Worker     `json:"workers"`
 	Table    Table        `json:"table"`
 	Bindings FileStatus   `json:"bindings_file"`
+	Rules    Rules        `json:"rules"`
 	Summary  Summary      `json:"summary"`
+}
+
+// Rules are those in force for frames that are not simply forwarded, in the words of the
+// configuration.
+type Rules struct {
+	Unbound       string      `json:"unbound"`
+	Unresolved    string      `json:"unresolved"`
+	Oversize      string      `json:"oversize"`
+	Martians      string      `json:"martians"`
+	TinyFragments string      `json:"tiny_fragments"`
+	DSCP          string      `json:"dscp"`
+	PCP           string      `json:"pcp"`
+	Clamped       int         `json:"mss_clamped_segments"`
+	ICMP          ICMPLimits  `json:"icmp"`
+	Ports         []PortRules `json:"ports"`
+}
+
+// ICMPLimits are how many ICMP errors all workers together send, in a second and at
+// once; 0 in a second is no limit.
+type ICMPLimits struct {
+	Rate        int `json:"rate"`
+	Burst       int `json:"burst"`
+	SourceRate  int `json:"source_rate"` // to one source prefix
+	SourceBurst int `json:"source_burst"`
+}
+
+// PortRules are for frames that come in by one port.
+type PortRules struct {
+	Port        string     `json:"port"`
+	ICMPSource4 netip.Addr `json:"icmp_source_ipv4,omitzero"` // absent: such packets are not answered
+	ICMPSource6 netip.Addr `json:"icmp_source_ipv6,omitzero"`
+	AcceptVLANs []string   `json:"accept_vlans,omitempty"` // absent: any
 }
 
 // ConfigStatus says which configuration is in force.
@@ -97,6 +130,7 @@ type Summary struct {
 	RxPackets          uint64 `json:"rx_packets"`
 	TxPackets          uint64 `json:"tx_packets"`
 	DropPackets        uint64 `json:"drop_packets"`
+	MadePackets        uint64 `json:"made_packets"` // answers and fragments
 	ProgramLagLast     string `json:"program_lag_last"`
 	ProgramLagMax      string `json:"program_lag_max"`
 	BindingsProgrammed int    `json:"bindings_programmed"`
@@ -142,6 +176,7 @@ type Segment struct {
 	Communities      []string     `json:"communities,omitempty"`
 	LargeCommunities []string     `json:"large_communities,omitempty"`
 	MED              *uint32      `json:"med,omitempty"`
+	MSSClamp         bool         `json:"mss_clamp"` // lowers the MSS of TCP SYNs
 }
 
 // Neighbor is a BGP neighbor. A range that nobody has connected from has one without
@@ -214,12 +249,14 @@ type Traffic struct {
 	Bytes   uint64 `json:"bytes"`
 }
 
-// Counters is all that workers count. Received is always Sent plus all Drops. Sent is
-// what ports took; what their devices then lost is Port.TxLost.
+// Counters is all that workers count. Received plus Made is always Sent plus all Drops.
+// Sent is what ports took; what their devices then lost is Port.TxLost.
 type Counters struct {
 	Received Traffic `json:"received"`
+	Made     uint64  `json:"made"` // frames of the gateway's own: answers and fragments
 	Sent     Traffic `json:"sent"`
-	Drops    []Drop  `json:"drops"` // every Reason, also those at zero
+	Drops    []Drop  `json:"drops"`  // every Reason, also those at zero
+	Events   []Event `json:"events"` // every Event, also those at zero
 
 	Workers []WorkerCounters `json:"workers"`
 }
@@ -228,6 +265,7 @@ type Counters struct {
 type WorkerCounters struct {
 	Name     string `json:"name"`
 	Received uint64 `json:"received"`
+	Made     uint64 `json:"made"`
 	Sent     uint64 `json:"sent"`
 	Dropped  uint64 `json:"dropped"`
 	Bursts   uint64 `json:"bursts"` // rounds that moved frames
@@ -239,6 +277,15 @@ type Drop struct {
 	Reason string `json:"reason"`
 	Doc    string `json:"doc"`
 	Traffic
+}
+
+// Event counts frames to which something happened beside their end. Those that were made
+// add up to Counters.Made.
+type Event struct {
+	Event   string `json:"event"`
+	Doc     string `json:"doc"`
+	Made    bool   `json:"made"` // the frame is one that the gateway made
+	Packets uint64 `json:"packets"`
 }
 
 // Source is who may claim EIPs.
@@ -292,14 +339,16 @@ type Way struct {
 	Local   netip.Addr `json:"local"`
 	MTU     uint16     `json:"mtu"`                 // largest outer IP packet
 	Inner   uint16     `json:"inner_mtu,omitempty"` // largest inner IP packet
+	MSS     uint16     `json:"mss,omitempty"`       // what a larger MSS of a TCP SYN is lowered to
 	Header  string     `json:"header,omitempty"`    // the entry's bytes, hexadecimal
 }
 
 // Why explains what happens to frames for one address.
 type Why struct {
 	Address  netip.Addr `json:"address"`
-	Verdict  string     `json:"verdict"` // forwarded, dropped, not ours
-	Summary  string     `json:"summary"` // in a sentence
+	Verdict  string     `json:"verdict"`          // forwarded, dropped, not ours
+	Summary  string     `json:"summary"`          // in a sentence
+	Answer   string     `json:"answer,omitempty"` // what the sender of a dropped packet hears
 	Segment  *Segment   `json:"segment,omitempty"`
 	Prefixes []WhyEIP   `json:"prefixes,omitempty"` // that cover the address, longest first
 	Tunnels  []WhyWay   `json:"tunnels,omitempty"`  // of the one in force

@@ -18,18 +18,19 @@ import (
 
 // Config is a checked configuration. It is not changed after it has been read.
 type Config struct {
-	Gateway   Gateway
-	Segments  []rib.Segment
-	Announce  Announce
-	Neighbors []bgpd.Neighbor
-	Ports     []Port
-	Tunnel    Tunnel
-	Workers   Workers
-	Bindings  Bindings
-	Admin     Admin
-	Metrics   Metrics
-	Log       Log
-	Stop      Stop
+	Gateway    Gateway
+	Segments   []Segment
+	Announce   Announce
+	Neighbors  []bgpd.Neighbor
+	Ports      []Port
+	Tunnel     Tunnel
+	Forwarding Forwarding
+	Workers    Workers
+	Bindings   Bindings
+	Admin      Admin
+	Metrics    Metrics
+	Log        Log
+	Stop       Stop
 
 	// Warnings are what is possible but probably not meant.
 	Warnings []Problem
@@ -41,6 +42,12 @@ type Gateway struct {
 	RouterID         netip.Addr
 	ServiceAddresses []netip.Addr // what virtual routers use as next hop; at most one per family
 	Listen           []netip.AddrPort
+}
+
+// Segment is a prefix of EIPs: how it is announced, and how its packets are forwarded.
+type Segment struct {
+	rib.Segment
+	ClampMSS bool // the MSS of TCP SYNs is lowered to what fits the tunnel
 }
 
 // Announce is how and when segments are announced.
@@ -61,6 +68,8 @@ type Port struct {
 	VLAN     encap.VLAN // tags of what is sent
 	Frames   int        // buffers per queue
 	BusyPoll int        // packets per call of the driver; 0 is by interrupts
+
+	AcceptVLANs []dataplane.VLAN // tags that frames may come in with; nil is any
 }
 
 // Checksum6 is what stands in the UDP checksum over IPv6.
@@ -87,6 +96,8 @@ type Tunnel struct {
 	UDP6Checksum     Checksum6
 	TTL              uint8
 	PathMTU          PathMTU
+	DSCP             dataplane.DSCPPolicy
+	PCP              PCP
 }
 
 // Workers are the threads that forward: one per queue of the ports.
@@ -139,13 +150,14 @@ func defaults() *Config {
 		Gateway: Gateway{Listen: []netip.AddrPort{
 			netip.MustParseAddrPort("0.0.0.0:179"), netip.MustParseAddrPort("[::]:179"),
 		}},
-		Announce: Announce{NextHop: bgpd.NextHopSession, Settle: 2 * time.Second, InitialWait: time.Minute, Damping: 5 * time.Second},
-		Tunnel:   Tunnel{UDP6Checksum: Checksum6Compute, TTL: 64, PathMTU: PathMTUDiscover},
-		Workers:  Workers{Idle: dataplane.Adaptive},
-		Admin:    Admin{Socket: DefaultSocket},
-		Metrics:  Metrics{PProf: false},
-		Log:      Log{Level: slog.LevelInfo, Format: FormatText},
-		Stop:     Stop{Linger: 2 * time.Second},
+		Announce:   Announce{NextHop: bgpd.NextHopSession, Settle: 2 * time.Second, InitialWait: time.Minute, Damping: 5 * time.Second},
+		Tunnel:     Tunnel{UDP6Checksum: Checksum6Compute, TTL: 64, PathMTU: PathMTUDiscover, PCP: PCPNone},
+		Forwarding: defaultForwarding(),
+		Workers:    Workers{Idle: dataplane.Adaptive},
+		Admin:      Admin{Socket: DefaultSocket},
+		Metrics:    Metrics{PProf: false},
+		Log:        Log{Level: slog.LevelInfo, Format: FormatText},
+		Stop:       Stop{Linger: 2 * time.Second},
 	}
 }
 

@@ -78,7 +78,7 @@ func TestDefaults(t *testing.T) {
 			ASN: 64512, RouterID: netip.MustParseAddr("10.255.0.1"),
 			Listen: []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:179"), netip.MustParseAddrPort("[::]:179")},
 		},
-		Segments: []rib.Segment{{Prefix: netip.MustParsePrefix("203.0.113.0/24")}},
+		Segments: []Segment{{Segment: rib.Segment{Prefix: netip.MustParsePrefix("203.0.113.0/24")}}},
 		Announce: Announce{NextHop: bgpd.NextHopSession, Settle: 2 * time.Second, InitialWait: time.Minute, Damping: 5 * time.Second},
 		Neighbors: []bgpd.Neighbor{
 			{Address: netip.MustParseAddr("10.0.1.1"), Role: bgpd.Switch, ASN: 65001, Port: 179, HoldTime: 9 * time.Second, ConnectRetry: 2 * time.Second},
@@ -88,8 +88,16 @@ func TestDefaults(t *testing.T) {
 				MaxPrefixes: 100_000, Carriers: []rib.Carrier{rib.CarrierTunnelEncap, rib.CarrierLargeCommunity},
 			},
 		},
-		Ports:   []Port{{Name: "eth1", Mode: afxdp.ModeAuto, ZeroCopy: afxdp.ZeroCopyAuto, Queues: 1, Frames: 4096}},
-		Tunnel:  Tunnel{UDP6Checksum: Checksum6Compute, TTL: 64, PathMTU: PathMTUDiscover},
+		Ports: []Port{{Name: "eth1", Mode: afxdp.ModeAuto, ZeroCopy: afxdp.ZeroCopyAuto, Queues: 1, Frames: 4096}},
+		Tunnel: Tunnel{
+			UDP6Checksum: Checksum6Compute, TTL: 64, PathMTU: PathMTUDiscover,
+			DSCP: dataplane.DSCPPolicy{Mode: dataplane.DSCPCopy}, PCP: PCPNone,
+		},
+		Forwarding: Forwarding{
+			Unbound: dataplane.HostUnreachable, Unresolved: dataplane.NetUnreachable, Oversize: dataplane.FragmentInner,
+			Martians: dataplane.DropMartians, TinyFragments: dataplane.AllowTinyFragments,
+			ICMP: ICMP{Rate: 1000, Burst: 200, SourceRate: 50, SourceBurst: 50},
+		},
 		Workers: Workers{Idle: dataplane.Adaptive},
 		Admin:   Admin{Socket: "/run/eipgw/eipgw.sock"},
 		Log:     Log{Level: slog.LevelInfo, Format: FormatText},
@@ -101,13 +109,13 @@ func TestDefaults(t *testing.T) {
 func TestEveryValueArrives(t *testing.T) {
 	c := mustParse(t, Example())
 	med, vni := uint32(10), encap.VNI(5001)
-	assert.Equal(t, []rib.Segment{
-		{
+	assert.Equal(t, []Segment{
+		{Segment: rib.Segment{
 			Prefix:           netip.MustParsePrefix("203.0.113.0/24"),
 			Communities:      []uint32{64512<<16 | 100, 0xffffff01},
 			LargeCommunities: [][3]uint32{{64512, 1, 2}}, MED: &med,
-		},
-		{Prefix: netip.MustParsePrefix("2001:db8:e1b::/64")},
+		}},
+		{Segment: rib.Segment{Prefix: netip.MustParsePrefix("2001:db8:e1b::/64")}},
 	}, c.Segments)
 	assert.Equal(t, bgpd.Neighbor{
 		Name: "leaf 1", Address: netip.MustParseAddr("10.0.1.1"), Role: bgpd.Switch, ASN: 65001,
@@ -127,6 +135,9 @@ func TestEveryValueArrives(t *testing.T) {
 	}, c.Neighbors[1])
 	assert.Equal(t, netip.MustParseAddr("fd00:ff::1"), c.Tunnel.Source6)
 	assert.Equal(t, PathMTUDiscover, c.Tunnel.PathMTU)
+	assert.Equal(t, []dataplane.VLAN{{}, {Outer: 100}, {Outer: 100, Inner: 200}}, c.Ports[0].AcceptVLANs)
+	assert.Equal(t, netip.MustParseAddr("10.255.0.1"), c.Forwarding.ICMP.Source4)
+	assert.Equal(t, netip.MustParseAddr("fd00:ff::1"), c.Forwarding.ICMP.Source6)
 	assert.Equal(t, []int{1}, c.Workers.CPUs)
 	assert.Equal(t, "/etc/eipgw/bindings.yaml", c.Bindings.File)
 	assert.Equal(t, netip.MustParseAddrPort("127.0.0.1:9179"), c.Metrics.Listen)
@@ -172,6 +183,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(Example())
 	f.Add(minimal)
 	f.Add("gateway: {asn: 1, asn: 2}\n")
+	f.Add("tunnel: {dscp: {ef: 46, 46: &x af11, *x : ef, ? [a] : 1}}\nports: [{accept-vlans: [untagged, 1.2, 1.2.3, 1., .1]}]\n")
 	f.Add("a: &a [*a]\nsegments: *a\n")
 	f.Add("segments: &s [*s, {prefix: 0.0.0.0/0}]\n")
 	f.Add("neighbors: [{range: 10.0.0.0/8}, {range: 10.1.0.0/16}, [], null, 5, \"\"]\n")

@@ -2,6 +2,8 @@ package config
 
 import (
 	"reflect"
+
+	"github.com/eipgw/eipgw/dataplane"
 )
 
 // Change is what differs between two configurations, by key.
@@ -35,8 +37,12 @@ var parts = []part{
 	{"announce.damping", true, func(c *Config) any { return c.Announce.Damping }},
 	{"announce.when-empty", true, func(c *Config) any { return c.Announce.WhenEmpty }},
 	{"neighbors", false, func(c *Config) any { return c.Neighbors }},
-	{"ports", true, func(c *Config) any { return c.Ports }},
-	{"tunnel", true, func(c *Config) any { return c.Tunnel }},
+	{"ports", true, func(c *Config) any { return fixedPorts(c.Ports) }},
+	{"ports.accept-vlans", false, func(c *Config) any { return acceptedVLANs(c.Ports) }},
+	{"tunnel", true, func(c *Config) any { return fixedTunnel(c.Tunnel) }},
+	{"tunnel.dscp", false, func(c *Config) any { return c.Tunnel.DSCP }},
+	{"tunnel.pcp", false, func(c *Config) any { return c.Tunnel.PCP }},
+	{"forwarding", false, func(c *Config) any { return c.Forwarding }},
 	{"workers", true, func(c *Config) any { return c.Workers }},
 	{"bindings.file", false, func(c *Config) any { return c.Bindings.File }},
 	{"admin.socket", true, func(c *Config) any { return c.Admin.Socket }},
@@ -44,6 +50,33 @@ var parts = []part{
 	{"log.level", false, func(c *Config) any { return c.Log.Level }},
 	{"log.format", true, func(c *Config) any { return c.Log.Format }},
 	{"stop.linger", true, func(c *Config) any { return c.Stop.Linger }},
+}
+
+// fixedPorts is what of the ports is fixed.
+func fixedPorts(ports []Port) []Port {
+	out := make([]Port, len(ports))
+	for i, p := range ports {
+		p.AcceptVLANs = nil
+		out[i] = p
+	}
+	return out
+}
+
+// acceptedVLANs is what of them is not.
+func acceptedVLANs(ports []Port) map[string][]dataplane.VLAN {
+	out := map[string][]dataplane.VLAN{}
+	for _, p := range ports {
+		if p.AcceptVLANs != nil {
+			out[p.Name] = p.AcceptVLANs
+		}
+	}
+	return out
+}
+
+// fixedTunnel is what of outer headers is compiled into entries, once.
+func fixedTunnel(t Tunnel) Tunnel {
+	t.DSCP, t.PCP = dataplane.DSCPPolicy{}, ""
+	return t
 }
 
 // Diff says what of a change a running gateway can take over. Warnings are not

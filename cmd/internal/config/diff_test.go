@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
-
-	"github.com/eipgw/eipgw/bgpd/rib"
 )
 
 func TestDiffNamesWhatNeedsARestart(t *testing.T) {
@@ -22,6 +20,19 @@ func TestDiffNamesWhatNeedsARestart(t *testing.T) {
 		Restart: []string{"gateway.asn", "ports", "log.format"},
 	}, Diff(running, next))
 	assert.True(t, Diff(running, mustParse(t, minimal)).Empty(), "the same text read twice differs")
+}
+
+// What a reload takes over is told from what is beside it and fixed.
+func TestDiffOfForwarding(t *testing.T) {
+	running := mustParse(t, minimal)
+	forwarding := "forwarding: {unbound: drop}\ntunnel: {dscp: ef, pcp: from-dscp}\n"
+	vlans := strings.NewReplacer("eth1", "eth1, accept-vlans: [7]", "203.0.113.0/24}", "203.0.113.0/24, mss-clamp: true}")
+	assert.Equal(t, Change{Reload: []string{"segments", "ports.accept-vlans", "tunnel.dscp", "tunnel.pcp", "forwarding"}},
+		Diff(running, mustParse(t, vlans.Replace(minimal)+forwarding)))
+	assert.Equal(t, Change{Reload: []string{"tunnel.dscp"}, Restart: []string{"tunnel"}},
+		Diff(running, mustParse(t, minimal+"tunnel: {dscp: {ef: cs5}, ttl: 7}\n")))
+	assert.Empty(t, running.Ports[0].AcceptVLANs)
+	assert.Len(t, mustParse(t, vlans.Replace(minimal)).Ports[0].AcceptVLANs, 1, "comparing takes nothing away")
 }
 
 // Every field of Config, however deep, is seen by Diff: it is changed here, one by one.
@@ -53,8 +64,6 @@ func change(t *testing.T, v reflect.Value) {
 		*p = netip.MustParseAddr("192.0.2.1")
 	case *netip.AddrPort:
 		*p = netip.MustParseAddrPort("192.0.2.1:1")
-	case *[]rib.Segment:
-		*p = append(*p, rib.Segment{})
 	case *time.Duration:
 		*p += time.Second
 	default:
@@ -67,6 +76,9 @@ func change(t *testing.T, v reflect.Value) {
 			v.SetInt(v.Int() + 1)
 		case reflect.Uint8, reflect.Uint16, reflect.Uint32:
 			v.SetUint(v.Uint() + 1)
+		case reflect.Map:
+			v.Set(reflect.MakeMap(v.Type()))
+			v.SetMapIndex(reflect.Zero(v.Type().Key()), reflect.Zero(v.Type().Elem()))
 		case reflect.Slice:
 			v.Set(reflect.Append(v, reflect.Zero(v.Type().Elem())))
 		default:

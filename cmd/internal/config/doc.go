@@ -7,7 +7,8 @@
 //	reader.go      walks the document: unknown keys, keys that stand there twice, wrong shapes
 //	scalar.go      words → numbers, addresses, prefixes, times
 //	community.go   words → communities, and back
-//	sections.go    which key goes where
+//	sections.go    which key goes where; forwarding.go the same of what is not simply forwarded
+//	dscp.go        words → DSCPs, and back
 //	config.go      the result, and its defaults
 //	validate.go    what can be seen across keys only; neighbors.go the same of neighbors
 //	diff.go        what of a changed configuration a running gateway can take over

@@ -22,6 +22,7 @@ segments:
     communities: ["64512:100", no-export]  # default is none
     large-communities: ["64512:1:2"]       # default is none
     med: 10                                # default is none
+    mss-clamp: false                       # default; or true: TCP SYNs for it get an MSS that fits the tunnel
   - prefix: 2001:db8:e1b::/64
 
 # How and when segments are announced.
@@ -79,6 +80,7 @@ ports:
                      # 802.1ad 100, 100.0 is 802.1ad alone
     frames: 4096     # default: buffers per queue, a power of two; a jumbo frame takes two or three
     busy-poll: 0     # default: by interrupts; else packets per call of the driver
+    accept-vlans: [untagged, 100, "100.200"] # default is any; tags of what comes in, the outer one first
 
 # Outer headers.
 tunnel:
@@ -87,6 +89,32 @@ tunnel:
   udp6-checksum: compute     # default; or zero (RFC 6935)
   ttl: 64                    # default
   path-mtu: discover         # default: routers that report too big packets are believed; or off
+  dscp: copy                 # default: the inner packet's; or one such as ef or 46, or a map from
+                             # inner to outer ones, such as {ef: cs5, af41: 34}, the rest copied
+  pcp: none                  # default; or from-dscp: the VLAN tag's priority is the DSCP's class
+
+# What happens to frames that are not simply forwarded. A reload takes changes over, as
+# it does those of segments, neighbors, accept-vlans, dscp, pcp, and the level of the log.
+forwarding:
+  # For an EIP that nobody has bound, and for one whose virtual router the underlay knows
+  # no way to: an ICMP error, or drop for silence.
+  unbound: host-unreachable    # default; or net-unreachable, prohibited, drop
+  unresolved: net-unreachable  # default; or host-unreachable, prohibited, drop
+  # IPv4 packets that do not fit the tunnel and may be fragmented: in front of it, in it
+  # (the virtual router has to reassemble), or not. What may not is answered with what fits.
+  oversize: fragment-inner     # default; or fragment-outer, refuse
+  martians: drop               # default; or allow: addresses that no host can be reached by
+  tiny-fragments: allow        # default; or drop: fragments that hide a TCP header; counted anyway
+  # ICMP errors that the gateway sends; limits are for all workers together.
+  icmp:
+    rate: 1000         # default: in a second, to everybody; 0 is no limit
+    burst: 200         # default: at once
+    source-rate: 50    # default: in a second, to one source prefix, an IPv4 /24 or IPv6 /48; 0 is no limit
+    source-burst: 50   # default: at once
+    # Source addresses. Default is the first address of the port that a packet came in by,
+    # else the service address, else the tunnels' source.
+    source-ipv4: 10.255.0.1
+    source-ipv6: "fd00:ff::1"
 
 # Threads that forward.
 workers:

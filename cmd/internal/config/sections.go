@@ -28,18 +28,19 @@ var carriers = []rib.Carrier{rib.CarrierTunnelEncap, rib.CarrierLargeCommunity, 
 // read takes over every section that the document has.
 func (c *Config) read(root value) {
 	root.mapping(fields{
-		"gateway":   c.Gateway.read,
-		"segments":  each(&c.Segments, func() rib.Segment { return rib.Segment{} }, readSegment),
-		"announce":  c.Announce.read,
-		"neighbors": each(&c.Neighbors, defaultNeighbor, readNeighbor),
-		"ports":     each(&c.Ports, defaultPort, (*Port).read),
-		"tunnel":    c.Tunnel.read,
-		"workers":   c.Workers.read,
-		"bindings":  func(v value) { v.mapping(fields{"file": into(&c.Bindings.File, path)}) },
-		"admin":     func(v value) { v.mapping(fields{"socket": into(&c.Admin.Socket, path)}) },
-		"metrics":   c.Metrics.read,
-		"log":       c.Log.read,
-		"stop":      func(v value) { v.mapping(fields{"linger": into(&c.Stop.Linger, duration(10*time.Minute))}) },
+		"gateway":    c.Gateway.read,
+		"segments":   each(&c.Segments, func() Segment { return Segment{} }, (*Segment).read),
+		"announce":   c.Announce.read,
+		"neighbors":  each(&c.Neighbors, defaultNeighbor, readNeighbor),
+		"ports":      each(&c.Ports, defaultPort, (*Port).read),
+		"tunnel":     c.Tunnel.read,
+		"forwarding": c.Forwarding.read,
+		"workers":    c.Workers.read,
+		"bindings":   func(v value) { v.mapping(fields{"file": into(&c.Bindings.File, path)}) },
+		"admin":      func(v value) { v.mapping(fields{"socket": into(&c.Admin.Socket, path)}) },
+		"metrics":    c.Metrics.read,
+		"log":        c.Log.read,
+		"stop":       func(v value) { v.mapping(fields{"linger": into(&c.Stop.Linger, duration(10*time.Minute))}) },
 	})
 }
 
@@ -63,12 +64,13 @@ func (g *Gateway) read(v value) {
 	})
 }
 
-func readSegment(s *rib.Segment, v value) {
+func (s *Segment) read(v value) {
 	v.mapping(fields{
 		"prefix":            into(&s.Prefix, prefix),
 		"communities":       listOf(&s.Communities, community),
 		"large-communities": listOf(&s.LargeCommunities, largeCommunity),
 		"med":               into(&s.MED, pointerTo(number[uint32](0, 1<<32-1, "a MED"))),
+		"mss-clamp":         into(&s.ClampMSS, boolean),
 	})
 }
 
@@ -139,13 +141,14 @@ func readProfile(p *bgpd.Profile, v value) {
 
 func (p *Port) read(v value) {
 	v.mapping(fields{
-		"name":      into(&p.Name, interfaceName),
-		"mode":      into(&p.Mode, word(afxdp.ModeAuto, afxdp.ModeNative, afxdp.ModeGeneric)),
-		"zero-copy": into(&p.ZeroCopy, word(afxdp.ZeroCopyAuto, afxdp.ZeroCopyRequire, afxdp.ZeroCopyOff)),
-		"queues":    into(&p.Queues, number[int](1, afxdp.MaxQueues, "a number of queues")),
-		"vlan":      into(&p.VLAN, vlan),
-		"frames":    into(&p.Frames, frames),
-		"busy-poll": into(&p.BusyPoll, number[int](0, 1024, "a number of packets, or 0 for off")),
+		"name":         into(&p.Name, interfaceName),
+		"mode":         into(&p.Mode, word(afxdp.ModeAuto, afxdp.ModeNative, afxdp.ModeGeneric)),
+		"zero-copy":    into(&p.ZeroCopy, word(afxdp.ZeroCopyAuto, afxdp.ZeroCopyRequire, afxdp.ZeroCopyOff)),
+		"queues":       into(&p.Queues, number[int](1, afxdp.MaxQueues, "a number of queues")),
+		"vlan":         into(&p.VLAN, vlan),
+		"frames":       into(&p.Frames, frames),
+		"busy-poll":    into(&p.BusyPoll, number[int](0, 1024, "a number of packets, or 0 for off")),
+		"accept-vlans": acceptVLANs(&p.AcceptVLANs),
 	})
 }
 
@@ -178,6 +181,8 @@ func (t *Tunnel) read(v value) {
 		"udp6-checksum": into(&t.UDP6Checksum, oneOf(Checksum6Compute, Checksum6Zero)),
 		"ttl":           into(&t.TTL, ttl),
 		"path-mtu":      into(&t.PathMTU, oneOf(PathMTUDiscover, PathMTUOff)),
+		"dscp":          readDSCP(&t.DSCP),
+		"pcp":           into(&t.PCP, oneOf(PCPNone, PCPFromDSCP)),
 	})
 }
 

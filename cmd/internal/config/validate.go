@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/eipgw/eipgw/bgpd"
-	"github.com/eipgw/eipgw/bgpd/rib"
 	"github.com/eipgw/eipgw/dataplane/afxdp"
 )
 
@@ -244,6 +243,6 @@ func (k checker) completeness() {
 }
 
 // overlapsAny says whether p and any segment have an address in common.
-func overlapsAny(p netip.Prefix, segments []rib.Segment) bool {
-	return slices.ContainsFunc(segments, func(s rib.Segment) bool { return s.Prefix.IsValid() && s.Prefix.Overlaps(p) })
+func overlapsAny(p netip.Prefix, segments []Segment) bool {
+	return slices.ContainsFunc(segments, func(s Segment) bool { return s.Prefix.IsValid() && s.Prefix.Overlaps(p) })
 }

@@ -169,6 +169,53 @@ workers: {cpus: [1, 1, 2, 3]}
 			"line 7: workers.cpus[1]: there twice",
 			"line 7: workers.cpus: 3 CPUs: expected 2, one per queue, or none for workers that are not pinned",
 		}},
+		{"forwarding", gateway + ports + `forwarding:
+  unbound: reject
+  unresolved: net-unreachble
+  oversize: fragment
+  martians: true
+  tiny-fragments: count
+  icmp: {rate: -1, burst: 0, source-rate: 1000001, source-ipv4: fd00::1, source-ipv6: 10.0.0.1, per-source: 1}
+`, []string{
+			`line 4: forwarding.unbound: "reject": expected drop, net-unreachable, host-unreachable or prohibited`,
+			`line 5: forwarding.unresolved: "net-unreachble": expected drop, net-unreachable, host-unreachable or prohibited (did you mean net-unreachable?)`,
+			`line 6: forwarding.oversize: "fragment": expected fragment-inner, fragment-outer or refuse`,
+			`line 7: forwarding.martians: "true": expected drop or allow`,
+			`line 8: forwarding.tiny-fragments: "count": expected allow or drop`,
+			`line 9: forwarding.icmp.rate: "-1": expected a number of answers in a second, 0 for no limit, 0 to 1000000`,
+			`line 9: forwarding.icmp.burst: "0": expected a number of answers at once, 1 to 1000000`,
+			`line 9: forwarding.icmp.source-rate: "1000001": expected a number of answers in a second, 0 for no limit, 0 to 1000000`,
+			`line 9: forwarding.icmp.source-ipv4: "fd00::1": expected an IPv4 address such as 10.255.0.1`,
+			`line 9: forwarding.icmp.source-ipv6: "10.0.0.1": expected an IPv6 address such as fd00::1`,
+			"line 9: forwarding.icmp.per-source: unknown key: expected one of burst, rate, source-burst, source-ipv4, source-ipv6, source-rate",
+		}},
+		{"ICMP sources", gateway + ports + "forwarding: {icmp: {source-ipv4: 127.0.0.1, source-ipv6: fe80::1}}\n", []string{
+			`line 3: forwarding.icmp.source-ipv4: "127.0.0.1": expected an address that others can reach: not a loopback, link-local or reserved one`,
+			`line 3: forwarding.icmp.source-ipv6: "fe80::1": expected an address that others can reach: not a loopback, link-local or reserved one`,
+		}},
+		{"DSCPs", gateway + ports + "tunnel: {pcp: dscp, dscp: 64}\n", []string{
+			`line 3: tunnel.pcp: "dscp": expected none or from-dscp`,
+			`line 3: tunnel.dscp: "64": expected copy, a DSCP: 0 to 63, or a name such as ef, af11, cs6, be, or a map from inner to outer ones, such as {ef: cs5}`,
+		}},
+		{"DSCP map", gateway + ports + "tunnel:\n  dscp:\n    ef: cs8\n    46: 1\n    af14: 2\n    cs1:\n", []string{
+			`line 5: tunnel.dscp.ef: "cs8": expected a DSCP: 0 to 63, or a name such as ef, af11, cs6, be`,
+			`line 6: tunnel.dscp.46: there twice: DSCP 46 is mapped already`,
+			`line 7: tunnel.dscp.af14: "af14": expected a DSCP: 0 to 63, or a name such as ef, af11, cs6, be`,
+			`line 8: tunnel.dscp.cs1: nothing: expected a DSCP: 0 to 63, or a name such as ef, af11, cs6, be`,
+		}},
+		{"DSCP map of nothing", gateway + ports + "tunnel: {dscp: {}}\n", []string{
+			`line 3: tunnel.dscp: nothing: expected at least one pair of DSCPs, such as {ef: cs5}, or copy`,
+		}},
+		{"VLANs", gateway + "ports: [{name: eth1, accept-vlans: [tagged, 0, 4095, 1.2.3, 0.7, 7, 7]}, {name: eth2, accept-vlans: []}]\nsegments: [{prefix: 203.0.113.0/24, mss-clamp: 1400}]\n", []string{
+			`line 2: ports[0].accept-vlans[0]: "tagged": expected untagged, a VLAN such as 100, or two such as 100.200, the outer one first, each 1 to 4094`,
+			`line 2: ports[0].accept-vlans[1]: "0": expected untagged, a VLAN such as 100, or two such as 100.200, the outer one first, each 1 to 4094`,
+			`line 2: ports[0].accept-vlans[2]: "4095": expected untagged, a VLAN such as 100, or two such as 100.200, the outer one first, each 1 to 4094`,
+			`line 2: ports[0].accept-vlans[3]: "1.2.3": expected untagged, a VLAN such as 100, or two such as 100.200, the outer one first, each 1 to 4094`,
+			`line 2: ports[0].accept-vlans[4]: "0.7": expected untagged, a VLAN such as 100, or two such as 100.200, the outer one first, each 1 to 4094`,
+			"line 2: ports[0].accept-vlans[6]: there twice",
+			"line 2: ports[1].accept-vlans: nothing: expected at least one of what comes in, such as untagged or 100, or no such key for any",
+			`line 3: segments[0].mss-clamp: "1400": expected true or false`,
+		}},
 		{"profiles on the network", gateway + ports + "metrics: {listen: 0.0.0.0:9179, pprof: true}\n", []string{
 			"line 3: metrics.listen: 0.0.0.0:9179: expected a loopback address, such as 127.0.0.1:9179, while metrics.pprof is true: profiles show memory to whoever asks",
 		}},

@@ -73,10 +73,19 @@ func (g *Gateway) Status() admin.Status {
 			Path: "/etc/eipgw/bindings.yaml", Bindings: 7, Loaded: ago(time.Hour),
 			Error: "bindings.yaml:3: prefix: \"203.0.113.7/33\": expected a prefix",
 		},
+		Rules: admin.Rules{
+			Unbound: "host-unreachable", Unresolved: "drop", Oversize: "fragment-inner", Martians: "drop", TinyFragments: "allow",
+			DSCP: "{af41: 34, ef: cs5}", PCP: "from-dscp", Clamped: 1, ICMP: admin.ICMPLimits{Rate: 1000, Burst: 500, SourceBurst: 50},
+			Ports: []admin.PortRules{
+				{Port: "eth1", ICMPSource4: addr("10.0.1.2"), ICMPSource6: addr("fd00:1::2"), AcceptVLANs: []string{"untagged", "100.200"}},
+				{Port: "eth2", ICMPSource4: addr("10.255.0.1")},
+				{Port: "eth3"},
+			},
+		},
 		Summary: admin.Summary{
 			SegmentsWanted: 3, SegmentsAnnounced: 1, Switches: 2, SwitchesUp: 1, VirtualRouters: 40, VirtualRoutersUp: 39,
 			Paths: 1_000_100, Prefixes: 1_000_012, Refused: 17, Queued: 5, BindingsProgrammed: 1_000_012,
-			RxPackets: 1_234_567, TxPackets: 1_234_000, DropPackets: 567, ProgramLagLast: "1.2ms", ProgramLagMax: "48ms",
+			RxPackets: 1_234_567, TxPackets: 1_234_530, DropPackets: 567, MadePackets: 530, ProgramLagLast: "1.2ms", ProgramLagMax: "48ms",
 		},
 	}
 }
@@ -124,7 +133,7 @@ func (g *Gateway) Segments() []admin.Segment {
 	med := uint32(10)
 	return []admin.Segment{
 		{
-			Prefix: prefix("203.0.113.0/24"), State: "announced", Origin: "config", Since: ago(26 * time.Hour), MED: &med,
+			Prefix: prefix("203.0.113.0/24"), State: "announced", Origin: "config", Since: ago(26 * time.Hour), MED: &med, MSSClamp: true,
 			Communities: []string{"64512:100", "no-export"}, LargeCommunities: []string{"64512:1:2"},
 		},
 		{Prefix: prefix("198.51.100.0/24"), State: "lingering", Since: ago(time.Second), Until: Now.Add(time.Second)},
@@ -170,9 +179,10 @@ func (g *Gateway) Ports() []admin.Port {
 // Counters implements admin.Gateway.
 func (g *Gateway) Counters() admin.Counters {
 	c := admin.Counters{
-		Received: admin.Traffic{Packets: 1_234_567, Bytes: 79_012_288}, Sent: admin.Traffic{Packets: 1_234_000, Bytes: 140_676_000},
+		Received: admin.Traffic{Packets: 1_234_567, Bytes: 79_012_288}, Sent: admin.Traffic{Packets: 1_234_530, Bytes: 140_676_000},
+		Made: 530,
 		Workers: []admin.WorkerCounters{
-			{Name: "worker 0", Received: 1_234_567, Sent: 1_234_000, Dropped: 567, Bursts: 40_000, Sleeps: 12},
+			{Name: "worker 0", Received: 1_234_567, Made: 530, Sent: 1_234_530, Dropped: 567, Bursts: 40_000, Sleeps: 12},
 			{Name: "worker 1"},
 		},
 	}
@@ -185,6 +195,20 @@ func (g *Gateway) Counters() admin.Counters {
 			d.Traffic = admin.Traffic{Packets: 7, Bytes: 420}
 		}
 		c.Drops = append(c.Drops, d)
+	}
+	for e := range dataplane.NumEvents {
+		v := admin.Event{Event: e.String(), Doc: e.Doc(), Made: e.Made()}
+		switch e {
+		case dataplane.EventUnreachable:
+			v.Packets = 500
+		case dataplane.EventFragment:
+			v.Packets = 30
+		case dataplane.EventLimitedSource:
+			v.Packets = 67
+		case dataplane.EventFragmentedInner:
+			v.Packets = 20
+		}
+		c.Events = append(c.Events, v)
 	}
 	return c
 }
@@ -217,11 +241,11 @@ func (g *Gateway) Underlay() []admin.VTEP {
 var (
 	way = admin.Way{
 		Port: "eth1", NextHop: addr("10.0.1.1"), SrcMAC: "02:00:00:00:00:01", DstMAC: "02:00:00:00:00:fe",
-		Local: addr("10.0.1.2"), MTU: 1600, Inner: 1550, Header: "0200000000fe",
+		Local: addr("10.0.1.2"), MTU: 1600, Inner: 1550, MSS: 1510, Header: "0200000000fe",
 	}
 	second = admin.Way{
 		Port: "eth2", NextHop: addr("10.0.3.1"), SrcMAC: "02:00:00:00:00:02", DstMAC: "02:00:00:00:00:fd", VLAN: "100",
-		Local: addr("10.0.3.2"), MTU: 1600, Inner: 1550, Header: "0200000000fd",
+		Local: addr("10.0.3.2"), MTU: 1600, Inner: 1550, MSS: 1510, Header: "0200000000fd",
 	}
 	pathMTU = admin.PathMTU{MTU: 1600, Reporter: addr("10.0.9.1"), Reported: ago(192 * time.Second)}
 )
@@ -232,6 +256,7 @@ func (g *Gateway) Why(a netip.Addr, flow *admin.Flow) admin.Why {
 	if a != addr("203.0.113.7") {
 		return admin.Why{
 			Address: a, Verdict: "dropped", Summary: "no claim on it was accepted; counted as no_binding", Segment: &segment, Refusals: refusals,
+			Answer: "ICMP host unreachable (3/1) from 10.0.1.2 on eth1, 10.255.0.1 on eth2",
 		}
 	}
 	var choice *admin.Choice
