@@ -57,7 +57,7 @@ func ipv4Clauses() []specification {
 		}},
 		{"Identification and reassembly: RFC 6864", []clause{
 			{"RFC 6864 section 4.1", "what is never fragmented needs no identification", complies, "outer packets and ICMP errors have DF and 0", ""},
-			{"RFC 6864 section 4.2", "reassembly errors are found by a checksum", complies, "an outer IPv4 packet that is fragmented has a UDP checksum", ""},
+			{"RFC 6864 section 4", "reassembly errors are found by a checksum above", complies, "an outer IPv4 packet that is fragmented has a UDP checksum", ""},
 			{"RFC 6864 section 4.3", "identifications do not repeat within a datagram's life", deliberately, "16 bits cannot do that at the gateway's rates; a counter, and the checksum. Fragmenting the inner packet needs none", ""},
 		}},
 	}
