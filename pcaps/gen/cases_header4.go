@@ -101,6 +101,16 @@ func header4Cases() []story {
 			f[14+10], f[14+11] = 0xff, 0xff
 			c.forwardFrame(f, p, tunnel4)
 		}},
+		{"ipv4-reserved-flag", "the reserved flag is passed on, in fragments too", "RFC 1812 section 4.2.2.3, RFC 1812 section 5.2.5", func(c *Case) {
+			c.bind(eip4, tunnel4)
+			for _, p := range []packet{udp(to4), udp(to4).df(), udp(to4).fragment(0, 16), udp(to4).fragment(16, 40)} {
+				p.v4.reserved = true
+				c.forward(p, tunnel4)
+			}
+			p := sized(to4, 1500)
+			p.v4.reserved = true
+			c.fragmentInner(p, tunnel4)
+		}},
 		{"ipv4-options", "options stay, and ports are found behind them", "RFC 1812 section 5.3.13", func(c *Case) {
 			c.bind(eip4, tunnel4)
 			recordRoute := append([]byte{7, 39, 4}, make([]byte, 36)...) // room for nine addresses

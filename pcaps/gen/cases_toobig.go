@@ -47,7 +47,7 @@ func tooBigCases() []story {
 			c.fragmentOuter(sized(to6, 1231), tunnel6)
 			c.forward(sized(to6, 1230), tunnel6)
 		}},
-		{"too-big-1280-over-ipv4", "the same over IPv4: DF is taken off the outer packet, and a UDP checksum covers it", "RFC 8200 section 5, RFC 2473 section 7.1, RFC 6864 section 4.2", func(c *Case) {
+		{"too-big-1280-over-ipv4", "the same over IPv4: DF is taken off the outer packet, and a UDP checksum covers it", "RFC 8200 section 5, RFC 2473 section 7.1, RFC 6864 section 4", func(c *Case) {
 			over(c, tunnel4, 1300)
 			c.answer(sized(to6, 1281), "packet_too_big", tooBig(1280))
 			c.fragmentOuter(sized(to6, 1280), tunnel4)
@@ -198,7 +198,7 @@ func tooBigCases() []story {
 			c.answer(sized(to4, 1500).ttl(1), "ttl_expired", timeExceeded)
 		}},
 
-		{"fragment-outer", "by configuration the tunnel packet is fragmented: no DF, an identification, and a UDP checksum", "RFC 791 section 3.2, RFC 2473 section 7.2, RFC 6864 section 4.2", func(c *Case) {
+		{"fragment-outer", "by configuration the tunnel packet is fragmented: no DF, an identification, and a UDP checksum", "RFC 791 section 3.2, RFC 2473 section 7.2, RFC 6864 section 4", func(c *Case) {
 			c.rules().Oversize = "fragment-outer"
 			c.bind(eip4, tunnel4)
 			c.fragmentOuter(sized(to4, 1451), tunnel4)

@@ -101,7 +101,7 @@ func (c *Case) fragmentOuter(p packet, tunnels ...Tunnel) {
 // cutFrame is the frame in frames whose IP packets have up to mtu bytes: RFC 791 section
 // 3.2 with DF taken off, or RFC 8200 section 4.5. Its header has no options. Over IPv4 the
 // UDP packet gets the checksum that it goes without when it is whole: fragments of two
-// packets with the same identification may meet (RFC 6864 section 4.2).
+// packets with the same identification may meet (RFC 6864 section 4).
 func cutFrame(frame []byte, mtu int, id uint32) (all [][]byte) {
 	packet := afterTags(frame)
 	link := frame[:len(frame)-len(packet)]

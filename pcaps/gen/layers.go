@@ -106,6 +106,7 @@ func (t tag) in(frame []byte) []byte {
 type ipv4 struct {
 	tos      uint8
 	id       uint16
+	reserved bool // the flag in front of DF, to be 0
 	df, mf   bool
 	offset   int // of the fragment, in bytes
 	ttl      uint8
@@ -122,6 +123,9 @@ func (h ipv4) over(payload []byte) []byte {
 	binary.BigEndian.PutUint16(b[2:], uint16(header+len(payload)))
 	binary.BigEndian.PutUint16(b[4:], h.id)
 	fragment := uint16(h.offset / 8)
+	if h.reserved {
+		fragment |= 1 << 15
+	}
 	if h.df {
 		fragment |= 1 << 14
 	}
