@@ -180,6 +180,11 @@ func (fw *Forwarder) ipv4(f *Frame, p []byte, i int) Reason {
 		return ReasonBadIPv4Checksum
 	}
 
+	if header > ipv4Len {
+		if why := checkOptions(p[ipv4Len:header]); why != ReasonNone {
+			return why
+		}
+	}
 	transport := uint64(h[9]) << 32
 	if fragment := binary.BigEndian.Uint16(h[6:]) & 0x3fff; fragment != 0 {
 		if tinyFragment4(fragment, h[9], total-header) && fw.tiny() {
@@ -190,12 +195,7 @@ func (fw *Forwarder) ipv4(f *Frame, p []byte, i int) Reason {
 	}
 	addrs := binary.BigEndian.Uint64(h[12:])
 	if s := &fw.r.suspects; s.first4[addrs>>56] || s.first4[uint8(addrs>>24)] {
-		if why := s.check4(uint32(addrs>>32), uint32(addrs)); why != ReasonNone {
-			return why
-		}
-	}
-	if header > ipv4Len {
-		if why := checkOptions(p[ipv4Len:header]); why != ReasonNone {
+		if why := s.check4(h, p[header:total]); why != ReasonNone {
 			return why
 		}
 	}
@@ -252,7 +252,7 @@ func (fw *Forwarder) ipv6(f *Frame, p []byte, i int) Reason {
 	src := fib.Addr6{Hi: binary.BigEndian.Uint64(p[8:]), Lo: binary.BigEndian.Uint64(p[16:])}
 	dst := fib.Addr6{Hi: binary.BigEndian.Uint64(p[24:]), Lo: binary.BigEndian.Uint64(p[32:])}
 	if s := &fw.r.suspects; s.first6[src.Hi>>56] || s.first6[dst.Hi>>56] {
-		if why := s.check6(src, dst); why != ReasonNone {
+		if why := s.check6(src, dst, next, p[ipv6Len:ipv6Len+payload]); why != ReasonNone {
 			return why
 		}
 	}

@@ -147,5 +147,16 @@ func TestOwnSource(t *testing.T) {
 		r.forward(udp7)
 		r.forward(tcp6to7)
 		r.forward(patch4(udp7, 26, 10, 0, 1, 3))
+
+		own4, own6 := patch4(patch4(udp7, 26, 10, 0, 1, 2), 23, 1), patch(patch(tcp6to7, 37, 9), 20, 58)
+		for kind, pass := range map[byte]bool{3: true, 11: true, 0: false, 5: false, 8: false} {
+			assert.Equal(t, pass, r.process(patch(own4, 34, kind))[0].Verdict == dataplane.Forward, "ICMP %d", kind)
+			r.release()
+		}
+		for kind, pass := range map[byte]bool{1: true, 2: true, 3: true, 128: false, 129: false, 135: false} {
+			assert.Equal(t, pass, r.process(patch(own6, 54, kind))[0].Verdict == dataplane.Forward, "ICMPv6 %d", kind)
+			r.release()
+		}
+		r.south.Collect()
 	}
 }

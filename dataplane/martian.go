@@ -1,6 +1,7 @@
 package dataplane
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"slices"
 
@@ -37,30 +38,48 @@ func newSuspects(own []netip.Addr, martians bool) suspects {
 	return s
 }
 
-// check4 says why a packet with a suspect address is dropped; ReasonNone if it is not.
-func (s *suspects) check4(src, dst uint32) Reason {
+// check4 says why a packet with a suspect address is dropped; ReasonNone if it is not. h
+// is its header, payload what follows that.
+//
+// An ICMP error may come from an address of this machine: it is this gateway's own, or
+// that of another one with the same service address, on its way to a host that is itself
+// behind an EIP. Without it that host would not learn of path MTUs.
+func (s *suspects) check4(h *[ipv4Len]byte, payload []byte) Reason {
+	src, dst := binary.BigEndian.Uint32(h[12:]), binary.BigEndian.Uint32(h[16:])
 	switch {
 	case s.martians && martian4(src):
 		return ReasonMartianSource
 	case s.martians && martian4(dst):
 		return ReasonMartianDestination
-	case slices.Contains(s.own4, src):
+	case slices.Contains(s.own4, src) && !isError4(h[9], payload):
 		return ReasonOwnSource
 	}
 	return ReasonNone
 }
 
-// check6 is check4 for IPv6.
-func (s *suspects) check6(src, dst fib.Addr6) Reason {
+// check6 is check4 for IPv6; next is the number of the header that payload begins with.
+func (s *suspects) check6(src, dst fib.Addr6, next uint8, payload []byte) Reason {
 	switch {
 	case s.martians && martian6(src):
 		return ReasonMartianSource
 	case s.martians && martian6(dst):
 		return ReasonMartianDestination
-	case slices.Contains(s.own6, src):
+	case slices.Contains(s.own6, src) && !isError6(next, payload):
 		return ReasonOwnSource
 	}
 	return ReasonNone
+}
+
+// isError4 says whether a packet is an ICMP error of the kinds that a gateway sends:
+// destination unreachable or time exceeded (RFC 792).
+func isError4(protocol uint8, payload []byte) bool {
+	return protocol == protoICMP && len(payload) > 0 && (payload[0] == 3 || payload[0] == 11)
+}
+
+// isError6 says whether a packet is an ICMPv6 error: a type below 128 (RFC 4443 section
+// 2.1).
+func isError6(next uint8, payload []byte) bool {
+	return next == protoICMPv6 && len(payload) > 0 && payload[0] < 128
 }
 
 // martian4 says whether an address can be neither a source nor a destination of what is

@@ -100,9 +100,8 @@ func (fw *Forwarder) mark(b *Burst, entries *[BurstSize]*fib.Entry) {
 // read: a port may write to a buffer that it has Taken. That costs a copy of the first
 // fragment which cutting in place would not, on a way that copies all others anyway.
 //
-// As much as fits goes into every fragment but the last, so there are as few as can be
-// (RFC 1812 section 4.2.2.7). All have the same outer headers: ports, flow label, TOS,
-// VLAN.
+// There are as few fragments as can be (RFC 1812 section 4.2.2.7), see share. All have
+// the same outer headers: ports, flow label, TOS, VLAN.
 type Fragments struct {
 	fw    *Forwarder
 	from  *Frame
@@ -173,10 +172,7 @@ func (s *Fragments) Next(to *Frame) bool {
 	if len(s.rest) == 0 {
 		return false
 	}
-	n, more := len(s.rest), false
-	if fits := s.mtu - s.n; n > fits {
-		n, more = fits&^(fragmentUnit-1), true
-	}
+	n, more := s.share()
 	ip := len(s.front)
 	to.Attach(to.buf, 0, ip+s.n+n)
 	p := to.Bytes()
@@ -200,6 +196,27 @@ func (s *Fragments) Next(to *Frame) bool {
 	}
 	s.rest, s.at = s.rest[n:], s.at+n
 	return true
+}
+
+// share is how many bytes the next fragment carries, and whether others follow it.
+//
+// What has MF set is itself in the middle of a datagram, and so is every piece of it:
+// they are of about the same size. A small piece in the middle looks like
+// an attack (RFC 1858), and there are virtual routers that drop it: the userspace datapath
+// of Open vSwitch any under 1200 bytes, or under 400 at the least.
+func (s *Fragments) share() (n int, more bool) {
+	n = len(s.rest)
+	fits := s.mtu - s.n
+	if n <= fits {
+		return n, false
+	}
+	most := fits &^ (fragmentUnit - 1)
+	if s.cut != cutInner || s.word&moreFragments == 0 {
+		return most, true
+	}
+	pieces := 1 + (n-fits+most-1)/most
+	even := (n + pieces - 1) / pieces
+	return min(most, (even+fragmentUnit-1)&^(fragmentUnit-1)), true
 }
 
 // inner writes the fields of an IPv4 fragment in its tunnel packet p (RFC 791 section

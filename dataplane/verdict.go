@@ -95,7 +95,7 @@ var reasons = [NumReasons]struct{ name, doc string }{
 		"version is not 6, payload length exceeds the frame (RFC 8200 section 3), or the packet is a jumbogram (RFC 2675)"},
 
 	ReasonBadIPv4Options: {"bad_ipv4_options",
-		"an IPv4 option's length is less than 2 or reaches beyond the header (RFC 791 section 3.1, RFC 1812 section 5.2.4.1)"},
+		"an IPv4 option's length is less than 2 or reaches beyond the header (RFC 791 section 3.1)"},
 	ReasonSourceRoute: {"source_route",
 		"the IPv4 packet has a source route option, which is not followed (RFC 7126 sections 4.3 and 4.4)"},
 	ReasonTinyFragment: {"tiny_fragment",
@@ -106,7 +106,7 @@ var reasons = [NumReasons]struct{ name, doc string }{
 	ReasonMartianDestination: {"martian_destination",
 		"the destination address is none of a single host elsewhere (RFC 1812 section 5.3.7, RFC 4291 section 2)"},
 	ReasonOwnSource: {"own_source",
-		"the source address is one of the gateway's own (RFC 1812 section 5.3.7)"},
+		"the source address is one of the gateway's own, and the packet is no ICMP error (RFC 1812 section 5.3.7)"},
 
 	ReasonNoBinding: {"no_binding",
 		"no binding covers the destination address (RFC 1812 section 5.2.7.1)"},

@@ -9,13 +9,25 @@ import (
 // cut is an IPv4 packet in fragments for a link of that MTU, by the procedure of RFC 791
 // section 3.2: as many units of 8 bytes as fit behind the header go first, and what is
 // left is cut again, now behind a header that has lost the options that stay with the
-// first fragment.
+// first fragment. A fragment that is not its datagram's last is cut into as few pieces,
+// but even ones: none of them is the datagram's last, and none is smaller than need be.
 func (p packet) cut(mtu int) []packet {
 	header := 20 + len(p.v4.options)
 	if header+len(p.payload) <= mtu {
 		return []packet{p}
 	}
 	size := (mtu - header) / 8 * 8
+	if p.v4.mf {
+		pieces := 1
+		for have := mtu - header; have < len(p.payload); have += size {
+			pieces++
+		}
+		units := 1
+		for units*8*pieces < len(p.payload) {
+			units++
+		}
+		size = units * 8
+	}
 	first, rest := p, p
 	first.payload, first.v4.mf = p.payload[:size], true
 	rest.payload, rest.v4.offset = p.payload[size:], p.v4.offset+size

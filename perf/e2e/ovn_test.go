@@ -25,6 +25,7 @@ func TestOVN(t *testing.T) {
 	}{
 		{"keys", ovnKeys}, {"ping", ovnPing}, {"fragments", ovnFragments}, {"small fragments", ovnSmallFragments},
 		{"TCP", ovnTCP}, {"tracepath", ovnTracepath}, {"path MTU behind OVN", ovnPathMTU},
+		{"the gateway's answers", ovnGatewayAnswers},
 	} {
 		ok := t.Run(s.name, func(t *testing.T) {
 			world := *w.world
@@ -225,8 +226,6 @@ func ovnPathMTU(w *ovnWorld) {
 
 // ovnGatewayAnswers has the gateway itself say what is wrong: as a hop, and where
 // the underlay has no room for the tunnel.
-//
-//nolint:unused // waits for ICMP answers by the gateway
 func ovnGatewayAnswers(w *ovnWorld) {
 	_, err := w.client.Output(w.ctx, "ip", "route", "flush", "cache")
 	require.NoError(w, err)
