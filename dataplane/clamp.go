@@ -21,10 +21,20 @@ const (
 	tcpMSSLen    = 4
 )
 
-// clamp lowers the MSS of a TCP SYN whose destination has it clamped, to what the way
-// takes less the headers that every segment has (RFC 9293 section 3.7.1): a sender that
-// no ICMP error reaches then never sends too much. p is the packet.
-func (fw *Forwarder) clamp(f *Frame, p []byte, e *fib.Entry) {
+// clamp lowers the MSS of the burst's TCP SYNs whose destinations have it clamped.
+func (fw *Forwarder) clamp(b *Burst, entries *[BurstSize]*fib.Entry) {
+	for i := range b.F[:b.N] {
+		if e := entries[i&burstMask]; e != nil {
+			fw.clampPacket(&b.F[i], e)
+		}
+	}
+}
+
+// clampPacket lowers the MSS of a TCP SYN to what the way takes, less the headers that
+// every segment has (RFC 9293 section 3.7.1): a sender that no ICMP error reaches then
+// never sends too much.
+func (fw *Forwarder) clampPacket(f *Frame, e *fib.Entry) {
+	p := f.Packet()
 	room := min(int(e.MTU), fw.port(e.Out).mtu-e.Header.Overhead())
 	var segment []byte
 	if f.flags&flagIPv6 == 0 {

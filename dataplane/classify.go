@@ -47,12 +47,13 @@ const MaxExtensionHeaders = 8
 
 // classify parses every frame of a burst. A frame that holds a sound IP packet is
 // trimmed to it, gets its flow hash, and its destination is listed for lookup; any
-// other gets the Reason why not.
+// other gets the Reason why not. What few packets have, options, fragments and addresses
+// that may be wrong, is noted and looked at afterwards.
 //
 // Nearly all frames are untagged IPv4 for the port's own address: they are told by
 // two comparisons here. Every other frame goes the longer way, through link.
 func (fw *Forwarder) classify(b *Burst) {
-	fw.n4, fw.n6 = 0, 0
+	fw.n4, fw.n6, fw.unusual = 0, 0, 0
 	prefetch(&b.F[0], b.N)
 	var in fib.PortID
 	own, plain := fw.station(in)
@@ -69,6 +70,9 @@ func (fw *Forwarder) classify(b *Burst) {
 		} else {
 			f.Reason = fw.link(f, own, i)
 		}
+	}
+	if fw.unusual != 0 {
+		fw.inspect(b)
 	}
 }
 
@@ -180,24 +184,15 @@ func (fw *Forwarder) ipv4(f *Frame, p []byte, i int) Reason {
 		return ReasonBadIPv4Checksum
 	}
 
-	if header > ipv4Len {
-		if why := checkOptions(p[ipv4Len:header]); why != ReasonNone {
-			return why
-		}
-	}
 	transport := uint64(h[9]) << 32
-	if fragment := binary.BigEndian.Uint16(h[6:]) & 0x3fff; fragment != 0 {
-		if tinyFragment4(fragment, h[9], total-header) && fw.tiny() {
-			return ReasonTinyFragment
-		}
-	} else if hasPorts(h[9]) && header+4 <= total {
+	fragment := binary.BigEndian.Uint16(h[6:]) & 0x3fff
+	if fragment == 0 && hasPorts(h[9]) && header+4 <= total {
 		transport |= uint64(binary.BigEndian.Uint32(p[header:]))
 	}
 	addrs := binary.BigEndian.Uint64(h[12:])
-	if s := &fw.r.suspects; s.first4[addrs>>56] || s.first4[uint8(addrs>>24)] {
-		if why := s.check4(h, p[header:total]); why != ReasonNone {
-			return why
-		}
+	suspect := fw.r.suspects.first4[addrs>>56] | fw.r.suspects.first4[uint8(addrs>>24)]
+	if int(suspect)|int(fragment)|(header-ipv4Len) != 0 {
+		fw.unusual |= 1 << (i & burstMask)
 	}
 	f.hash = hash4(addrs, transport)
 	f.end = f.off + uint32(f.l3) + uint32(total) // Ethernet padding goes
@@ -251,16 +246,12 @@ func (fw *Forwarder) ipv6(f *Frame, p []byte, i int) Reason {
 	}
 	src := fib.Addr6{Hi: binary.BigEndian.Uint64(p[8:]), Lo: binary.BigEndian.Uint64(p[16:])}
 	dst := fib.Addr6{Hi: binary.BigEndian.Uint64(p[24:]), Lo: binary.BigEndian.Uint64(p[32:])}
-	if s := &fw.r.suspects; s.first6[src.Hi>>56] || s.first6[dst.Hi>>56] {
-		if why := s.check6(src, dst, next, p[ipv6Len:ipv6Len+payload]); why != ReasonNone {
-			return why
-		}
-	}
 	body := p[ipv6Len : ipv6Len+payload]
 	if !hasPorts(next) {
-		if next, body = skipExtensions(next, body); next == protoFragment && tinyFragment6(body) && fw.tiny() {
-			return ReasonTinyFragment
-		}
+		next, body = skipExtensions(next, body)
+	}
+	if s := &fw.r.suspects; s.first6[src.Hi>>56]|s.first6[dst.Hi>>56] != 0 || next == protoFragment {
+		fw.unusual |= 1 << (i & burstMask)
 	}
 	transport := uint64(next) << 32
 	if hasPorts(next) && len(body) >= 4 {

@@ -49,6 +49,8 @@ type Forwarder struct {
 	dst4       [BurstSize]uint32
 	dst6       [BurstSize]fib.Addr6
 	val4, val6 [BurstSize]fib.Value
+
+	unusual uint64 // bit per frame of the burst that inspect looks at
 }
 
 // portView is what the forwarder knows of a port. Its zero value is a port that the
@@ -122,14 +124,17 @@ func (fw *Forwarder) rewrite(b *Burst) {
 	fw.splits = 0
 	fw.decide(b, &entries, found{frames: fw.idx4[:fw.n4], values: fw.val4[:fw.n4], expired: ReasonTTLExpired})
 	fw.decide(b, &entries, found{frames: fw.idx6[:fw.n6], values: fw.val6[:fw.n6], expired: ReasonHopLimitExpired})
+	if !fw.r.clamp.empty() {
+		fw.clamp(b, &entries)
+	}
 	fw.encapsulate(b, &entries)
+	if fw.r.pcp {
+		setPCP(b, &entries)
+	}
 	if fw.splits != 0 {
 		fw.mark(b, &entries)
 	}
 }
-
-// tciAt is where the outermost tag of a frame has its PCP.
-const tciAt = etherLen
 
 // found is what the lookup found for the frames with these numbers.
 type found struct {
@@ -181,7 +186,7 @@ func (fw *Forwarder) decide(b *Burst, entries *[BurstSize]*fib.Entry, in found) 
 // down by one, what was received in front of the IP packet is taken off, VLAN tags
 // included, and the tunnel header put on. decide has made sure of the room.
 func (fw *Forwarder) encapsulate(b *Burst, entries *[BurstSize]*fib.Entry) {
-	r, clamp := fw.r, !fw.r.clamp.empty()
+	tos := &fw.r.tos
 	for i := range b.F[:b.N] {
 		e := entries[i&burstMask]
 		if e == nil {
@@ -192,23 +197,34 @@ func (fw *Forwarder) encapsulate(b *Burst, entries *[BurstSize]*fib.Entry) {
 		f.off += uint32(f.l3) - n
 		frame := f.buf[f.off:f.end]
 		p, in := frame[n:], encap.Inner{Hash: f.hash}
-		if clamp {
-			fw.clamp(f, p, e)
-		}
 		if f.flags&flagIPv6 == 0 {
 			h := (*[ipv4Len]byte)(p)
 			h[8]-- // RFC 1812 section 5.3.1
 			binary.BigEndian.PutUint16(h[10:], encap.DecrementTTL(binary.BigEndian.Uint16(h[10:])))
-			in.TOS = r.tos[h[1]]
+			in.TOS = tos[h[1]]
 		} else {
 			h := (*[ipv6Len]byte)(p)
 			h[7]-- // RFC 8200 section 3
-			in.TOS, in.IPv6 = r.tos[uint8(binary.BigEndian.Uint16(h[:])>>4)], true
+			in.TOS, in.IPv6 = tos[uint8(binary.BigEndian.Uint16(h[:])>>4)], true
 		}
 		e.Header.Apply(frame, in)
-		if r.pcp && e.Header.Tagged() {
-			frame[tciAt] = frame[tciAt]&^0xe0 | in.TOS&0xe0 // class selector to PCP, bits 5 to 7 in both
-		}
 		f.Verdict, f.flags = Forward, 0
+	}
+}
+
+// setPCP gives tagged frames the class of their outer DSCP, its upper three bits, as the
+// priority of the outermost tag (802.1Q section 6.9.3).
+func setPCP(b *Burst, entries *[BurstSize]*fib.Entry) {
+	for i := range b.F[:b.N] {
+		if e := entries[i&burstMask]; e == nil || !e.Header.Tagged() {
+			continue
+		}
+		p := b.F[i].Bytes()
+		ip := p[outerIP(p):]
+		class := ip[1] >> 5 // IPv4: TOS
+		if ip[0]>>4 == 6 {
+			class = ip[0] & 0x0f >> 1 // the upper half of the traffic class
+		}
+		p[encap.OuterTCI] = p[encap.OuterTCI]&0x1f | class<<5
 	}
 }

@@ -1,6 +1,72 @@
 package dataplane
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/eipgw/eipgw/dataplane/fib"
+)
+
+// inspect looks at the packets of a burst that are unusual, and takes those that are
+// refused off the lists of what is looked up.
+func (fw *Forwarder) inspect(b *Burst) {
+	n := 0
+	for j, i := range fw.idx4[:fw.n4] {
+		if fw.unusual>>i&1 != 0 && fw.refuse(&b.F[i&burstMask]) {
+			continue
+		}
+		fw.idx4[n], fw.dst4[n] = i, fw.dst4[j]
+		n++
+	}
+	fw.n4, n = n, 0
+	for j, i := range fw.idx6[:fw.n6] {
+		if fw.unusual>>i&1 != 0 && fw.refuse(&b.F[i&burstMask]) {
+			continue
+		}
+		fw.idx6[n], fw.dst6[n] = i, fw.dst6[j]
+		n++
+	}
+	fw.n6 = n
+}
+
+// refuse says whether an unusual packet is dropped, and gives its frame the Reason.
+func (fw *Forwarder) refuse(f *Frame) bool {
+	why, p := ReasonNone, f.Packet()
+	if f.IPv6() {
+		why = fw.unusual6(p)
+	} else {
+		why = fw.unusual4(p)
+	}
+	if why == ReasonNone {
+		return false
+	}
+	f.Reason, f.flags = why, 0
+	return true
+}
+
+// unusual4 judges an IPv4 packet whose header is sound.
+func (fw *Forwarder) unusual4(p []byte) Reason {
+	h, header := (*[ipv4Len]byte)(p), 4*int(p[0]&0x0f)
+	if why := checkOptions(p[ipv4Len:header]); why != ReasonNone {
+		return why
+	}
+	if fragment := binary.BigEndian.Uint16(h[6:]) & 0x3fff; fragment != 0 {
+		if tinyFragment4(fragment, h[9], len(p)-header) && fw.tiny() {
+			return ReasonTinyFragment
+		}
+	}
+	return fw.r.suspects.check4(h, p[header:])
+}
+
+// unusual6 judges an IPv6 packet whose header is sound.
+func (fw *Forwarder) unusual6(p []byte) Reason {
+	next, body := skipExtensions(p[6], p[ipv6Len:])
+	if next == protoFragment && tinyFragment6(body) && fw.tiny() {
+		return ReasonTinyFragment
+	}
+	src := fib.Addr6{Hi: binary.BigEndian.Uint64(p[8:]), Lo: binary.BigEndian.Uint64(p[16:])}
+	dst := fib.Addr6{Hi: binary.BigEndian.Uint64(p[24:]), Lo: binary.BigEndian.Uint64(p[32:])}
+	return fw.r.suspects.check6(src, dst, next, body)
+}
 
 // IPv4 options that are looked for (RFC 791 section 3.1).
 const (

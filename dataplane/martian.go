@@ -11,8 +11,8 @@ import (
 // suspects tells by an address's first byte whether it has to be looked at: it may be a
 // martian, or the machine's own. For nearly all packets that is two loads and a branch.
 type suspects struct {
-	first4, first6 [256]bool
-	martians       bool // whether martians are dropped
+	first4, first6 [256]uint8 // not 0: look
+	martians       bool       // whether martians are dropped
 	own4           []uint32
 	own6           []fib.Addr6
 }
@@ -22,17 +22,19 @@ func newSuspects(own []netip.Addr, martians bool) suspects {
 	s := suspects{martians: martians}
 	if martians {
 		for i := range s.first4 {
-			s.first4[i] = martian4(uint32(i) << 24)
+			if martian4(uint32(i) << 24) {
+				s.first4[i] = 1
+			}
 		}
-		s.first6[0x00], s.first6[0xfe], s.first6[0xff] = true, true, true
+		s.first6[0x00], s.first6[0xfe], s.first6[0xff] = 1, 1, 1
 	}
 	for _, a := range own {
 		if a = a.Unmap().WithZone(""); a.Is4() {
 			s.own4 = append(s.own4, number4(a))
-			s.first4[a.As4()[0]] = true
+			s.first4[a.As4()[0]] = 1
 		} else if a.IsValid() {
 			s.own6 = append(s.own6, number6(a))
-			s.first6[a.As16()[0]] = true
+			s.first6[a.As16()[0]] = 1
 		}
 	}
 	return s

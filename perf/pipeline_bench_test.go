@@ -120,7 +120,7 @@ func pipelinePorts(addrs []netip.Addr, size int) (in, out *memport.Port) {
 	for i := range frames {
 		frames[i] = udpFrame(r, addrs[r.IntN(len(addrs))], size-4)
 	}
-	in = memport.New(memport.Config{ID: 1, MTU: pipelineMTU, Buffers: pipelineBuffers, Repeat: frames, Restore: 64})
+	in = memport.New(memport.Config{ID: 1, MAC: encap.MAC{0x02, 0, 0, 0, 0, 1}, MTU: pipelineMTU, Buffers: pipelineBuffers, Repeat: frames, Restore: 64})
 	out = memport.New(memport.Config{ID: 2, MTU: pipelineMTU, Discard: true})
 	return in, out
 }
