@@ -30,7 +30,8 @@ func (fw *Forwarder) inspect(b *Burst) {
 
 // refuse says whether an unusual packet is dropped, and gives its frame the Reason.
 func (fw *Forwarder) refuse(f *Frame) bool {
-	why, p := ReasonNone, f.Packet()
+	var why Reason
+	p := f.Packet()
 	if f.IPv6() {
 		why = fw.unusual6(p)
 	} else {
