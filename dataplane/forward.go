@@ -146,40 +146,39 @@ type found struct {
 // decide finds the entry of each frame's flow and checks that the frame can take it.
 // A frame that cannot gets the Reason, and no entry.
 func (fw *Forwarder) decide(b *Burst, entries *[BurstSize]*fib.Entry, in found) {
-	values, passed := in.values[:len(in.frames)], 0
+	values := in.values[:len(in.frames)]
 	for j, i := range in.frames {
 		f, v := &b.F[i&burstMask], values[j]
 		if v == 0 {
-			f.Reason = ReasonNoBinding
+			f.Reason, fw.stuck = ReasonNoBinding, fw.stuck+1
 			continue
 		}
 		if f.flags&flagLastHop != 0 {
-			f.Reason = in.expired
+			f.Reason, fw.stuck = in.expired, fw.stuck+1
 			continue
 		}
 		e := fw.reader.Entry(v, f.hash)
 		if e == nil {
-			f.Reason = ReasonUnresolvedVTEP
+			f.Reason, fw.stuck = ReasonUnresolvedVTEP, fw.stuck+1
 			continue
 		}
 		out := fw.port(e.Out)
 		if out.mtu == 0 {
-			f.Reason = ReasonNoPort
+			f.Reason, fw.stuck = ReasonNoPort, fw.stuck+1
 			continue
 		}
 		start := f.off + uint32(f.l3)
 		if room := min(int(e.MTU), out.mtu-e.Header.Overhead()); int(f.end-start) > room && !fw.oversize(f, i, e, room) {
+			fw.stuck++
 			continue
 		}
 		if int(start) < e.Header.Len() {
-			f.Reason = ReasonNoHeadroom
+			f.Reason, fw.stuck = ReasonNoHeadroom, fw.stuck+1
 			continue
 		}
 		f.Out = e.Out
 		entries[i&burstMask] = e
-		passed++
 	}
-	fw.stuck += len(in.frames) - passed
 }
 
 // encapsulate sends the frames that have an entry on their way: TTL or hop limit goes
