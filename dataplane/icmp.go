@@ -37,7 +37,7 @@ const (
 
 // The smallest MTUs that answers tell: no sender goes below them, nor is it told to.
 const (
-	minMTU4 = 68   // RFC 791 section 3.2, RFC 1191 section 3
+	minMTU4 = 68   // RFC 791 section 3.2, RFC 1191 section 4
 	minMTU6 = 1280 // RFC 8200 section 5, RFC 8201 section 4
 )
 

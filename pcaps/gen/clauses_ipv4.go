@@ -33,7 +33,7 @@ func ipv4Clauses() []specification {
 			{"RFC 1812 section 5.2.4.3", "longest match", complies, "a longer binding without a way does not fall back to a shorter one", ""},
 			{"RFC 1812 section 5.2.5", "unused bits are passed on", complies, "", ""},
 			{"RFC 1812 section 5.2.6", "fragmentation at the way out; no reassembly in transit", configurable, "the inner packet, the outer packet, or refused", "cases of RFC 1812 section 4.2.2.7 and RFC 2473 section 7.2"},
-			{"RFC 1812 section 5.2.7.1", "no route: destination unreachable, with a code that says why; it may be turned off", configurable, "off by default, for unbound EIPs and for VTEPs without a way; code 0, 1 or 13", ""},
+			{"RFC 1812 section 5.2.7.1", "no route: destination unreachable, with a code that says why; code 13 may be turned off", configurable, "on by default, for unbound EIPs and for VTEPs without a way; code 0, 1 or 13, or none", ""},
 			{"RFC 1812 section 5.2.7.2", "redirects", deliberately, "the switch has no better way to an EIP than this gateway", ""},
 			{"RFC 1812 section 5.2.7.3", "time exceeded, code 0, in transit", complies, "", ""},
 			{"RFC 1812 section 5.3.1", "TTL goes down by one at least; at 0 the packet is dropped and time exceeded sent", complies, "after the lookup: what is unbound is unreachable at the last hop too", ""},

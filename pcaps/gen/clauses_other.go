@@ -35,14 +35,15 @@ func tunnelClauses() []specification {
 			{"RFC 8926 section 3", "the whole of a packet", complies, "", ""},
 			{"RFC 8926 section 3.1", "over IPv4", complies, "", ""},
 			{"RFC 8926 section 3.2", "over IPv6", complies, "", ""},
-			{"RFC 8926 section 3.3", "UDP: a source port of the flow, destination port 6081, no checksum over IPv4", complies, "another port by configuration; a checksum over IPv4 when the outer packet is fragmented", ""},
+			{"RFC 8926 section 3.3", "UDP: a source port of the flow, destination port 6081, a checksum over IPv6", complies, "another port by configuration; over IPv6 without a checksum by configuration, see RFC 6935", ""},
+			{"RFC 8926 section 4.3", "over IPv4 there should be a UDP checksum; it may be left out where the risk is known", deliberately, "there is one only where the outer packet is fragmented: all of a packet would have to be read for it", "cases of RFC 8926 section 3.1"},
 			{"RFC 8926 section 3.4", "version 0, C when an option is critical, protocol type, VNI", complies, "", ""},
 			{"RFC 8926 section 3.5", "options of up to 31 words", complies, "", ""},
 			{"RFC 8926 section 4.4.1", "DF outside, so that path MTU discovery works", complies, "unless the outer packet is fragmented", ""},
 			{"RFC 8926 section 4.4.2", "DSCP and ECN by RFC 2983 and RFC 6040", configurable, "", "cases of RFC 2983 and RFC 6040"},
 		}},
 		{"VXLAN: RFC 7348", []clause{
-			{"RFC 7348 section 4.3", "VTEPs must not fragment; those that receive may drop fragments; path MTU discovery is recommended", configurable, "by default the inner packet is fragmented, not the outer; that is a choice of the operator, and what RFC 8200 section 5 leaves for IPv6 packets of up to 1280 bytes", ""},
+			{"RFC 7348 section 4.3", "VTEPs must not fragment; those that receive may drop fragments; MTUs are to be large enough; path MTU discovery is another way", configurable, "by default the inner packet is fragmented, not the outer; that is a choice of the operator, and what RFC 8200 section 5 leaves for IPv6 packets of up to 1280 bytes", ""},
 			{"RFC 7348 section 5", "I set, all else reserved and 0, VNI; a source port of the flow, destination port 4789, no checksum over IPv4", complies, "another port by configuration", ""},
 		}},
 		{"Tunnels: RFC 2473, RFC 2983, RFC 6040, RFC 6935, RFC 6936", []clause{

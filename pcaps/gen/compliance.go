@@ -87,7 +87,7 @@ func compliance(specs []specification, cases []*Case) (string, error) {
 	b.WriteString("Written by pcaps/gen (`go generate ./pcaps`); change it in `gen/clauses_*.go`.\n\n")
 	b.WriteString("What each clause asks of a gateway that forwards into tunnels, what this one does about it, and the\n")
 	b.WriteString("cases that prove it. Writing fails when a case cites no clause of this table, and when a clause is\n")
-	b.WriteString("claimed that no case cites.\n\n")
+	b.WriteString("claimed without a proof.\n\n")
 	b.WriteString(summary(specs, len(cases)))
 	for _, s := range specs {
 		fmt.Fprintf(&b, "\n## %s\n\n| Clause | What it asks | Here | Proof |\n|---|---|---|---|\n", s.heading)
