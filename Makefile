@@ -1,4 +1,5 @@
 SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := help
 
 BIN   := bin/eipgw
@@ -69,7 +70,7 @@ generate: ## regenerate the XDP program and the pcap cases
 
 .PHONY: check-generated
 check-generated: generate ## fail when the committed generated files are not what the sources give
-	@out=$$(git status --porcelain -- '*_bpfel.go' '*_bpfel.o' pcaps go.mod go.sum); \
+	@out=$$(git status --porcelain -- '*_bpfel.go' '*_bpfel.o' pcaps go.mod go.sum) || exit 1; \
 	[ -z "$$out" ] || { echo "generated files differ from what is committed (run 'make generate' and commit):"; echo "$$out"; exit 1; }
 
 FUZZTIME ?= 30s
