@@ -44,6 +44,9 @@ type gate struct {
 // of was good: the first word on it may be that it fails. Before the gate was open
 // there is nothing to damp.
 func (g *gate) set(h Health, now time.Time) (changed bool) {
+	if h.OK {
+		h.Reason = ""
+	}
 	old := g.health[h.Name]
 	if old == nil {
 		g.health[h.Name] = &health{Health: h, since: now, fell: !h.OK && g.used}

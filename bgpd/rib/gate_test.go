@@ -181,6 +181,7 @@ func TestEmptyTableWithdraws(t *testing.T) {
 		assert.Equal(t, []string{"bindings: no binding is programmed"}, b.Status().Gate.Reasons)
 		b.say("vr1", to("203.0.113.7/32", "10.0.0.1"))
 		assert.Equal(t, []string{"bind 203.0.113.7/32 [10.0.0.1]", "announce 203.0.113.0/24"}, b.after(0), "the first time without damping")
+		assert.Equal(t, Health{Name: "bindings", OK: true}, b.Status().Health[0].Health, "what is good has no reason")
 		b.Update(Update{Source: "vr1", RemoveAll: true})
 		assert.Equal(t, []string{"unbind 203.0.113.7/32", "announce "}, b.after(0))
 		b.say("vr1", to("203.0.113.7/32", "10.0.0.1"))

@@ -113,12 +113,16 @@ func TestClampingFollowsSegments(t *testing.T) {
 		}
 		assert.Equal(t, want, w.rules().ClampMSS)
 	}
-	ok := func(args ...string) {
+	ok := func(args ...string) string {
 		t.Helper()
-		code, _, errs := w.cli(append([]string{"segment"}, args...)...)
+		code, out, errs := w.cli(append([]string{"segment"}, args...)...)
 		require.Equal(t, exitOK, code, errs)
+		return out
 	}
 	clamps("203.0.113.0/24")
+	assert.Regexp(t, `1 +0s +unclamp +203\.0\.113\.0/24 `, ok("add", "203.0.113.0/24", "--dry-run"), "what BGP has nothing to do with is shown as well")
+	clamps("203.0.113.0/24")
+	assert.NotContains(t, ok("add", "203.0.113.0/24", "--mss-clamp", "--dry-run"), " clamp ", "it is already")
 	ok("split", "203.0.113.0/24", "--into", "25", "--dry-run")
 	clamps("203.0.113.0/24")
 	ok("split", "203.0.113.0/24", "--into", "25")
@@ -140,11 +144,14 @@ func TestClampingFollowsSegments(t *testing.T) {
 	assert.Regexp(t, `203\.0\.113\.0/25 .* admin +5 +-`, out)
 	ok("withdraw", "203.0.113.0/24")
 	clamps()
+	_, origin, wanted := w.g.segments.get(netip.MustParsePrefix("203.0.113.0/24"))
+	assert.False(t, wanted)
+	assert.Empty(t, origin, "nobody wants it, the file no more than the API")
 
 	// What is added says all for itself, as it does of communities.
 	ok("add", "203.0.113.0/24")
 	clamps()
-	ok("add", "203.0.113.0/24", "--mss-clamp")
+	assert.Regexp(t, ` clamp +203\.0\.113\.0/24 `, ok("add", "203.0.113.0/24", "--mss-clamp"))
 	clamps("203.0.113.0/24", "not 203.0.113.0/25")
 }
 
@@ -272,7 +279,7 @@ func TestReloadChangesRules(t *testing.T) {
 
 	for text, want := range map[string]string{
 		strings.Replace(next, "unbound: drop", "unbound: reject", 1): `forwarding.unbound: "reject": expected drop`,
-		strings.Replace(next, "dscp: af11", "dscp: ef, ttl: 9", 1):   "tunnel: changed, but fixed while the daemon runs",
+		strings.Replace(next, "dscp: af11", "dscp: ef, ttl: 9", 1):   "tunnel.ttl: changed, but fixed while the daemon runs",
 		strings.Replace(next, "rate: 5", "rate: many", 1):            `forwarding.icmp.rate: "many"`,
 	} {
 		w.configure(text)

@@ -109,7 +109,7 @@ func (c *cli) segmentAdd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "add PREFIX...",
 		Short:   "Announce segments, or announce them with other attributes",
-		Long:    "Announce segments, or announce them with other attributes, and withdraw others in\nthe same step.\n\n" + runtimeOnly,
+		Long:    "Announce segments, or announce them with other attributes, and withdraw others in\nthe same step. A segment that is wanted already has what is said here then, and nothing\nelse: attributes and MSS clamping that are not given are gone.\n\n" + runtimeOnly,
 		Example: "  eipgw segment add 198.51.100.0/24 --community 64512:100\n  eipgw segment add 198.51.100.0/23 --withdraw 198.51.100.0/24 --dry-run",
 		Args:    args(cobra.MinimumNArgs(1)),
 	}

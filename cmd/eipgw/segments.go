@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/eipgw/eipgw/bgpd/rib"
 	"github.com/eipgw/eipgw/cmd/internal/admin"
@@ -59,8 +60,10 @@ func (s segmentSet) get(p netip.Prefix) (seg config.Segment, origin string, ok b
 		}
 		return *a, originAdmin, true
 	}
-	seg, ok = s.file[p]
-	return seg, originConfig, ok
+	if seg, ok = s.file[p]; ok {
+		origin = originConfig
+	}
+	return seg, origin, ok
 }
 
 // list is the wanted segments in address order.
@@ -138,7 +141,7 @@ func (s segmentSet) overridden() (notes []string) {
 func (g *gateway) ChangeSegments(_ context.Context, c admin.SegmentChange) (admin.Plan, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	next := g.segments.clone()
+	before, next := g.segments, g.segments.clone()
 	if err := applyChange(next, c, g.cfg); err != nil {
 		return admin.Plan{}, err
 	}
@@ -156,7 +159,29 @@ func (g *gateway) ChangeSegments(_ context.Context, c admin.SegmentChange) (admi
 			return admin.Plan{}, fmt.Errorf("the segments are as they should be, but MSS clamping is not: %w", err)
 		}
 	}
-	return g.planView(plan, c.DryRun), nil
+	view := g.planView(plan, c.DryRun)
+	view.Steps = append(clampSteps(before, next), view.Steps...)
+	return view, nil
+}
+
+// clampSteps say of which segments that stay wanted the MSS is clamped from now on, or no
+// longer. BGP knows nothing of that, so it is in none of its steps.
+func clampSteps(before, next segmentSet) (steps []admin.Step) {
+	for _, kind := range []struct {
+		name, why string
+		clamp     bool
+	}{{"clamp", "TCP SYNs get an MSS that fits the tunnel", true}, {"unclamp", "TCP SYNs keep their MSS", false}} {
+		var changed []netip.Prefix
+		for _, seg := range next.list() {
+			if old, _, ok := before.get(seg.Prefix); ok && old.ClampMSS != seg.ClampMSS && seg.ClampMSS == kind.clamp {
+				changed = append(changed, seg.Prefix)
+			}
+		}
+		if len(changed) > 0 {
+			steps = append(steps, admin.Step{Kind: kind.name, After: "0s", Prefixes: changed, Why: kind.why})
+		}
+	}
+	return steps
 }
 
 // planView is a plan as the API shows it, with a note where it has to wait.
@@ -164,7 +189,7 @@ func (g *gateway) planView(plan rib.Plan, dry bool) admin.Plan {
 	out := admin.Plan{DryRun: dry, Steps: []admin.Step{}}
 	for _, s := range plan.Steps {
 		out.Steps = append(out.Steps, admin.Step{
-			Kind: s.Kind.String(), After: s.After.String(), Prefixes: s.Prefixes, Why: s.Why,
+			Kind: s.Kind.String(), After: s.After.Round(time.Millisecond).String(), Prefixes: s.Prefixes, Why: s.Why,
 		})
 	}
 	if gate := g.rib.Status().Gate; !gate.Open {

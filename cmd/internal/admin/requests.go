@@ -36,7 +36,8 @@ type Plan struct {
 	Notes  []string `json:"notes,omitempty"`
 }
 
-// Step is one step of a plan. After is counted from its start, at the earliest.
+// Step is one step of a plan. After is counted from its start, at the earliest. Kind is
+// program, announce, change, withdraw or unprogram, or clamp or unclamp, of MSS clamping.
 type Step struct {
 	Kind     string         `json:"kind"`
 	After    string         `json:"after"`

@@ -2,6 +2,8 @@ package config
 
 import (
 	"reflect"
+	"slices"
+	"strings"
 
 	"github.com/eipgw/eipgw/dataplane"
 )
@@ -37,9 +39,19 @@ var parts = []part{
 	{"announce.damping", true, func(c *Config) any { return c.Announce.Damping }},
 	{"announce.when-empty", true, func(c *Config) any { return c.Announce.WhenEmpty }},
 	{"neighbors", false, func(c *Config) any { return c.Neighbors }},
-	{"ports", true, func(c *Config) any { return fixedPorts(c.Ports) }},
+	{"ports", true, ofPorts(func(p *Port) any { return p.Name })},
+	{"ports.mode", true, ofPorts(func(p *Port) any { return p.Mode })},
+	{"ports.zero-copy", true, ofPorts(func(p *Port) any { return p.ZeroCopy })},
+	{"ports.queues", true, ofPorts(func(p *Port) any { return p.Queues })},
+	{"ports.vlan", true, ofPorts(func(p *Port) any { return p.VLAN })},
+	{"ports.frames", true, ofPorts(func(p *Port) any { return p.Frames })},
+	{"ports.busy-poll", true, ofPorts(func(p *Port) any { return p.BusyPoll })},
 	{"ports.accept-vlans", false, func(c *Config) any { return acceptedVLANs(c.Ports) }},
-	{"tunnel", true, func(c *Config) any { return fixedTunnel(c.Tunnel) }},
+	{"tunnel.source-ipv4", true, func(c *Config) any { return c.Tunnel.Source4 }},
+	{"tunnel.source-ipv6", true, func(c *Config) any { return c.Tunnel.Source6 }},
+	{"tunnel.udp6-checksum", true, func(c *Config) any { return c.Tunnel.UDP6Checksum }},
+	{"tunnel.ttl", true, func(c *Config) any { return c.Tunnel.TTL }},
+	{"tunnel.path-mtu", true, func(c *Config) any { return c.Tunnel.PathMTU }},
 	{"tunnel.dscp", false, func(c *Config) any { return c.Tunnel.DSCP }},
 	{"tunnel.pcp", false, func(c *Config) any { return c.Tunnel.PCP }},
 	{"forwarding", false, func(c *Config) any { return c.Forwarding }},
@@ -52,17 +64,18 @@ var parts = []part{
 	{"stop.linger", true, func(c *Config) any { return c.Stop.Linger }},
 }
 
-// fixedPorts is what of the ports is fixed.
-func fixedPorts(ports []Port) []Port {
-	out := make([]Port, len(ports))
-	for i, p := range ports {
-		p.AcceptVLANs = nil
-		out[i] = p
+// ofPorts is a part of all ports, in their order.
+func ofPorts(part func(*Port) any) func(*Config) any {
+	return func(c *Config) any {
+		out := make([]any, len(c.Ports))
+		for i := range c.Ports {
+			out[i] = part(&c.Ports[i])
+		}
+		return out
 	}
-	return out
 }
 
-// acceptedVLANs is what of them is not.
+// acceptedVLANs is what of ports is not fixed, by name.
 func acceptedVLANs(ports []Port) map[string][]dataplane.VLAN {
 	out := map[string][]dataplane.VLAN{}
 	for _, p := range ports {
@@ -73,19 +86,14 @@ func acceptedVLANs(ports []Port) map[string][]dataplane.VLAN {
 	return out
 }
 
-// fixedTunnel is what of outer headers is compiled into entries, once.
-func fixedTunnel(t Tunnel) Tunnel {
-	t.DSCP, t.PCP = dataplane.DSCPPolicy{}, ""
-	return t
-}
-
-// Diff says what of a change a running gateway can take over. Warnings are not
-// compared.
+// Diff says what of a change a running gateway can take over. Where ports themselves are
+// others, what they have is not compared. Warnings never are.
 func Diff(running, next *Config) Change {
 	var c Change
 	for _, p := range parts {
 		switch {
 		case reflect.DeepEqual(p.of(running), p.of(next)):
+		case strings.HasPrefix(p.key, "ports.") && slices.Contains(c.Restart, "ports"):
 		case p.restart:
 			c.Restart = append(c.Restart, p.key)
 		default:

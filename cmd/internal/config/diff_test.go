@@ -29,8 +29,12 @@ func TestDiffOfForwarding(t *testing.T) {
 	vlans := strings.NewReplacer("eth1", "eth1, accept-vlans: [7]", "203.0.113.0/24}", "203.0.113.0/24, mss-clamp: true}")
 	assert.Equal(t, Change{Reload: []string{"segments", "ports.accept-vlans", "tunnel.dscp", "tunnel.pcp", "forwarding"}},
 		Diff(running, mustParse(t, vlans.Replace(minimal)+forwarding)))
-	assert.Equal(t, Change{Reload: []string{"tunnel.dscp"}, Restart: []string{"tunnel"}},
-		Diff(running, mustParse(t, minimal+"tunnel: {dscp: {ef: cs5}, ttl: 7}\n")))
+	assert.Equal(t, Change{Reload: []string{"tunnel.dscp"}, Restart: []string{"tunnel.ttl", "tunnel.path-mtu"}},
+		Diff(running, mustParse(t, minimal+"tunnel: {dscp: {ef: cs5}, ttl: 7, path-mtu: off}\n")))
+	assert.Equal(t, Change{Restart: []string{"ports.mode", "ports.vlan"}},
+		Diff(running, mustParse(t, strings.Replace(minimal, "eth1", "eth1, vlan: 100.200, mode: generic", 1))))
+	assert.Equal(t, Change{Restart: []string{"ports"}},
+		Diff(running, mustParse(t, strings.Replace(minimal, "eth1", "eth2, vlan: 100.200", 1))), "another port is all that is said of one")
 	assert.Empty(t, running.Ports[0].AcceptVLANs)
 	assert.Len(t, mustParse(t, vlans.Replace(minimal)).Ports[0].AcceptVLANs, 1, "comparing takes nothing away")
 }
