@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/eipgw/eipgw/bgpd/static"
 	"github.com/eipgw/eipgw/cmd/internal/admin"
 	"github.com/eipgw/eipgw/cmd/internal/admin/admintest"
 	"github.com/eipgw/eipgw/cmd/internal/config"
@@ -254,12 +255,17 @@ func TestReadme(t *testing.T) {
 	require.NoError(t, err)
 	blocks := strings.Split(string(text), "```yaml\n")
 	require.Greater(t, len(blocks), 1, "the README has no configuration")
-	explained := 0
+	explained, bound := 0, 0
 	for _, b := range blocks[1:] {
 		b, _, _ = strings.Cut(b, "```")
 		if strings.Contains(b, "gateway:") {
 			_, err := config.Parse(strings.NewReader(b))
 			assert.NoError(t, err)
+		}
+		if strings.HasPrefix(b, "bindings:") {
+			bindings, err := static.Parse("README.md", []byte(b))
+			assert.NoError(t, err)
+			bound += len(bindings)
 		}
 		if strings.HasPrefix(b, "forwarding:") {
 			const minimal = "gateway: {asn: 64512, router-id: 10.255.0.1}\nports: [{name: eth1}]\n"
@@ -272,6 +278,7 @@ func TestReadme(t *testing.T) {
 		}
 	}
 	assert.Equal(t, 1, explained, "the README does not explain forwarding")
+	assert.Equal(t, 2, bound, "the README does not explain the bindings file")
 }
 
 func TestReplayCommand(t *testing.T) {

@@ -31,9 +31,11 @@ func (c *cli) replayCommand() *cobra.Command {
 counters that changed. It needs no privilege and opens nothing but files.
 
 CASE is a folder with case.yaml and in.PORT.pcap, as under pcaps/cases, or such a
-description by itself; flags add to it. Without CASE, flags say everything:
+description by itself; flags add to it. Its rules say what is answered, fragmented,
+clamped and so on; without them nothing is answered. Without CASE, flags say the rest:
 
-  --port PORT=MAC[,MTU[,VLAN]]               an interface; MTU 1500 and untagged by default
+  --port PORT=MAC[,MTU[,VLAN]]               an interface; MTU 1500 and untagged by default,
+                                             or a VLAN such as 100, or 100.200 for two tags
   --bindings FILE                            a bindings file, in place of the case's
   --adjacency VTEP=PORT,NEXT-HOP-MAC,SOURCE  a way to a VTEP; several make ECMP
   --in PORT=FILE                             frames that arrive there

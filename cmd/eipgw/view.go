@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/eipgw/eipgw/bgpd"
 	"github.com/eipgw/eipgw/bgpd/rib"
@@ -220,7 +221,7 @@ func (g *gateway) Underlay() []admin.VTEP {
 	for _, s := range g.network.Status() {
 		v := admin.VTEP{Address: s.VTEP, State: "resolved", Since: s.Since, Ways: []admin.Way{}}
 		if s.Err != nil {
-			v.State = s.Err.Error()
+			v.State = strings.TrimPrefix(s.Err.Error(), "underlay: VTEP "+s.VTEP.String()+": ") // of which one is said beside it
 		}
 		v.PathMTU = pathMTUView(s.PathMTU)
 		for _, w := range s.Ways {

@@ -234,7 +234,7 @@ func (g *Gateway) Refusals() []admin.Refusal { return refusals }
 func (g *Gateway) Underlay() []admin.VTEP {
 	return []admin.VTEP{
 		{Address: addr("10.0.2.11"), State: "resolved", Since: ago(time.Hour), Ways: []admin.Way{way, second}, PathMTU: &pathMTU},
-		{Address: addr("10.0.2.12"), State: "underlay: VTEP 10.0.2.12: no route", Since: ago(time.Minute), Ways: []admin.Way{}},
+		{Address: addr("10.0.2.12"), State: "no route", Since: ago(time.Minute), Ways: []admin.Way{}},
 	}
 }
 
