@@ -70,6 +70,7 @@ generate: ## regenerate the XDP program and the pcap cases
 
 .PHONY: check-generated
 check-generated: generate ## fail when the committed generated files are not what the sources give
+	go mod tidy -diff
 	@out=$$(git status --porcelain -- '*_bpfel.go' '*_bpfel.o' pcaps go.mod go.sum) || exit 1; \
 	[ -z "$$out" ] || { echo "generated files differ from what is committed (run 'make generate' and commit):"; echo "$$out"; exit 1; }
 

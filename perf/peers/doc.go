@@ -15,6 +15,7 @@
 //
 // The others run what an operator runs, from Debian's packages:
 //
+//	daemon.go   any of them as a process: started, ready, killed
 //	frr.go bird.go exabgp.go
 //	ovs.go   Open vSwitch in userspace, as the end of a tunnel
 //	ovn.go   OVN on top of it: databases, northd and one chassis
