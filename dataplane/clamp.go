@@ -35,7 +35,7 @@ func (fw *Forwarder) clamp(b *Burst, entries *[BurstSize]*fib.Entry) {
 // never sends too much.
 func (fw *Forwarder) clampPacket(f *Frame, e *fib.Entry) {
 	p := f.Packet()
-	room := min(int(e.MTU), fw.port(e.Out).mtu-e.Header.Overhead())
+	room := fw.port(e.Out).room(e)
 	var segment []byte
 	if f.flags&flagIPv6 == 0 {
 		header := int(p[0]&0x0f) * 4
