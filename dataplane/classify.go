@@ -190,7 +190,8 @@ func (fw *Forwarder) ipv4(f *Frame, p []byte, i int) Reason {
 		transport |= uint64(binary.BigEndian.Uint32(p[header:]))
 	}
 	addrs := binary.BigEndian.Uint64(h[12:])
-	suspect := fw.r.suspects.first4[addrs>>56] | fw.r.suspects.first4[uint8(addrs>>24)]
+	s := &fw.r.suspects
+	suspect := s.first4[addrs>>56] | s.first4[uint8(addrs>>24)] | s.last4[uint8(addrs>>32)]
 	if int(suspect)|int(fragment)|(header-ipv4Len) != 0 {
 		fw.unusual |= 1 << (i & burstMask)
 	}
@@ -250,7 +251,7 @@ func (fw *Forwarder) ipv6(f *Frame, p []byte, i int) Reason {
 	if !hasPorts(next) {
 		next, body = skipExtensions(next, body)
 	}
-	if s := &fw.r.suspects; s.first6[src.Hi>>56]|s.first6[dst.Hi>>56] != 0 || next == protoFragment {
+	if s := &fw.r.suspects; s.first6[src.Hi>>56]|s.first6[dst.Hi>>56]|s.last6[uint8(src.Lo)] != 0 || next == protoFragment {
 		fw.unusual |= 1 << (i & burstMask)
 	}
 	transport := uint64(next) << 32

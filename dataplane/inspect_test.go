@@ -137,6 +137,19 @@ func TestMartians(t *testing.T) {
 	}
 }
 
+// What shares a network with an address of this machine, at either end, is no reason to look
+// at a packet again: that would be most of them.
+func TestFewPacketsAreLookedAtTwice(t *testing.T) {
+	own := []netip.Addr{netip.MustParseAddr("198.51.100.9"), netip.MustParseAddr("203.0.113.254"), netip.MustParseAddr("2001:db8::9")}
+	r := newRig(t, nil).with(dataplane.RulesConfig{Own: own})
+	r.forward(udp7)
+	assert.Zero(t, r.fw.Unusual())
+	r.forward(tcp6to7)
+	assert.Zero(t, r.fw.Unusual())
+	r.drop(patch4(udp7, 26, 198, 51, 100, 9))
+	assert.EqualValues(t, 1, r.fw.Unusual())
+}
+
 // Nobody else sends from an address of this machine, martians or not.
 func TestOwnSource(t *testing.T) {
 	own := []netip.Addr{netip.MustParseAddr("10.0.1.2"), netip.MustParseAddr("198.51.100.9"), netip.MustParseAddr("2001:db8::9")}

@@ -8,10 +8,13 @@ import (
 	"github.com/eipgw/eipgw/dataplane/fib"
 )
 
-// suspects tells by an address's first byte whether it has to be looked at: it may be a
-// martian, or the machine's own. For nearly all packets that is two loads and a branch.
+// suspects tells by one byte whether an address has to be looked at: by its first one that
+// it may be a martian, by its last one, of a source, that it may be the machine's own, whose
+// first byte it has in common with many. For nearly all packets that is three loads and a
+// branch.
 type suspects struct {
 	first4, first6 [256]uint8 // not 0: look
+	last4, last6   [256]uint8
 	martians       bool       // whether martians are dropped
 	own4           []uint32
 	own6           []fib.Addr6
@@ -32,10 +35,10 @@ func newSuspects(own []netip.Addr, martians bool) suspects {
 	for _, a := range own {
 		if a = a.Unmap().WithZone(""); a.Is4() {
 			s.own4 = append(s.own4, number4(a))
-			s.first4[a.As4()[0]] = 1
+			s.last4[a.As4()[3]] = 1
 		} else if a.IsValid() {
 			s.own6 = append(s.own6, number6(a))
-			s.first6[a.As16()[0]] = 1
+			s.last6[a.As16()[15]] = 1
 		}
 	}
 	return s
