@@ -75,21 +75,6 @@ func tcp6(p []byte) []byte {
 	return body
 }
 
-// authenticated says whether an authentication header is among the extension headers in
-// front of a transport header that skipExtensions has found.
-func authenticated(next uint8, b []byte) bool {
-	for range MaxExtensionHeaders {
-		switch next {
-		case protoAH:
-			return true
-		case protoTCP:
-			return false
-		}
-		next, b = b[0], b[8+8*int(b[1]):]
-	}
-	return false
-}
-
 // clamps says whether SYNs to the destination of a sound packet are clamped.
 func (r *rules) clamps(p []byte) bool {
 	if p[0]>>4 == 4 {
