@@ -15,7 +15,7 @@ import (
 type suspects struct {
 	first4, first6 [256]uint8 // not 0: look
 	last4, last6   [256]uint8
-	martians       bool       // whether martians are dropped
+	martians       bool // whether martians are dropped
 	own4           []uint32
 	own6           []fib.Addr6
 }
