@@ -100,7 +100,7 @@ func TestInlining(t *testing.T) {
 	out, err := exec.Command("go", "build", "-gcflags=-m", ".").CombinedOutput()
 	require.NoError(t, err, string(out))
 	for _, name := range []string{
-		"hash4", "fold", "mix", "hasPorts", `\(\*Forwarder\).port`, `\(\*tally\).drop`,
+		"hash4", "fold", "mix", "hasPorts", `\(\*Forwarder\).port`, `portView.room`, `\(\*tally\).drop`,
 		`\(\*Frame\).Attach`, `\(\*Frame\).Bytes`, `\(\*Frame\).Len`, `\(\*Frame\).Packet`, `\(\*Frame\).Prepend`,
 		`\(\*Frame\).Offset`, `\(\*Frame\).Buffer`,
 		`\(\*rules\).answerTo`, `\(\*answerRules\).source`, `\(\*Frame\).fromGroup`, `\(\*bucket\).has`, `\(\*bucket\).take`,

@@ -18,8 +18,9 @@ import (
 // Limits are those of each worker: answers in a second and at once, all together and to
 // one source prefix, IPv4 /24 and IPv6 /48 (RFC 1812 section 4.3.2.8, RFC 4443 section
 // 2.4 (f)). 0 is no limit. Too big has limits of its own of the same size, so that no
-// flood of packets of other kinds ends path MTU discovery. Source prefixes share a fixed
-// number of buckets by a secret hash; those that meet in one share its limit.
+// flood of packets of other kinds ends path MTU discovery; a flood of both kinds gets twice
+// the answers. Source prefixes share a fixed number of buckets by a secret hash; those that
+// meet in one share its limit.
 //
 // Rate 1000, Burst 200, SourceRate 50 and SourceBurst 50 are recommended. A traceroute
 // sends its three probes of a hop at once, so that 16 of them may start behind one /24

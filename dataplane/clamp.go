@@ -31,41 +31,62 @@ func (fw *Forwarder) clamp(b *Burst, entries *[BurstSize]*fib.Entry) {
 }
 
 // clampPacket lowers the MSS of a TCP SYN to what the way takes, less the headers that
-// every segment has (RFC 9293 section 3.7.1): a sender that no ICMP error reaches then
-// never sends too much.
+// every segment has (RFC 9293 section 3.7.1). The MSS is what its sender is sent at the
+// most, so this holds down what comes back from behind the EIP, where that takes a tunnel
+// of the same kind. What goes into this one obeys the SYN of the other side.
+//
+// All TCP packets come here, nearly none is a SYN: that is looked at before the prefixes.
 func (fw *Forwarder) clampPacket(f *Frame, e *fib.Entry) {
 	p := f.Packet()
-	room := min(int(e.MTU), fw.port(e.Out).mtu-e.Header.Overhead())
-	var segment []byte
+	segment, room := []byte(nil), fw.port(e.Out).room(e)-tcpLen
 	if f.flags&flagIPv6 == 0 {
-		header := int(p[0]&0x0f) * 4
-		if p[9] != protoTCP || binary.BigEndian.Uint16(p[6:])&0x1fff != 0 ||
-			!fw.r.clamp.has4(binary.BigEndian.Uint32(p[16:])) {
-			return
-		}
-		segment, room = p[header:], room-ipv4Len-tcpLen
+		segment, room = tcp4(p), room-ipv4Len
 	} else {
-		next, body := p[6], p[ipv6Len:]
-		if next != protoTCP {
-			next, body = skipExtensions(next, body)
-		}
-		dst := fib.Addr6{Hi: binary.BigEndian.Uint64(p[24:]), Lo: binary.BigEndian.Uint64(p[32:])}
-		if next != protoTCP || !fw.r.clamp.has6(dst) {
-			return
-		}
-		segment, room = body, room-ipv6Len-tcpLen
+		segment, room = tcp6(p), room-ipv6Len
 	}
-	if room > 0 && clampSegment(segment, uint16(room)) {
+	if room <= 0 || len(segment) < tcpLen || segment[13]&tcpSYN == 0 || !fw.r.clamps(p) {
+		return
+	}
+	if clampSegment(segment, uint16(room)) {
 		fw.events[EventClamped]++
 	}
 }
 
-// clampSegment lowers the MSS option of a SYN to limit, and says whether it did. A SYN
-// without the option means 536, or 1220 over IPv6, which fits (RFC 9293 section 3.7.1).
-func clampSegment(b []byte, limit uint16) bool {
-	if len(b) < tcpLen || b[13]&tcpSYN == 0 {
-		return false
+// tcp4 is the TCP segment of a sound IPv4 packet, or the first fragment of one; nil when
+// there is none.
+func tcp4(p []byte) []byte {
+	if p[9] != protoTCP || binary.BigEndian.Uint16(p[6:])&offsetMask != 0 {
+		return nil
 	}
+	return p[4*int(p[0]&0x0f):]
+}
+
+// tcp6 is the TCP segment of a sound IPv6 packet; nil when there is none, or one in a
+// fragment, or one that may not be changed because an authentication header covers it
+// (RFC 4302 section 3.3.3).
+func tcp6(p []byte) []byte {
+	if p[6] == protoTCP {
+		return p[ipv6Len:]
+	}
+	next, body := skipExtensions(p[6], p[ipv6Len:])
+	if next != protoTCP || authenticated(p[6], p[ipv6Len:]) {
+		return nil
+	}
+	return body
+}
+
+// clamps says whether SYNs to the destination of a sound packet are clamped.
+func (r *rules) clamps(p []byte) bool {
+	if p[0]>>4 == 4 {
+		return r.clamp.has4(binary.BigEndian.Uint32(p[16:]))
+	}
+	return r.clamp.has6(addr6(p[24:]))
+}
+
+// clampSegment lowers the MSS option of a SYN, a whole TCP header at least, to limit, and
+// says whether it did. A SYN without the option means 536, or 1220 over IPv6, which fits
+// (RFC 9293 section 3.7.1).
+func clampSegment(b []byte, limit uint16) bool {
 	header := int(b[12]>>4) * 4
 	if header < tcpLen || header > len(b) {
 		return false

@@ -106,6 +106,29 @@ func TestClampLeavesAlone(t *testing.T) {
 	}
 }
 
+// synBehind is a SYN over IPv6 behind these extension headers, see ext6.
+func synBehind(headers ...any) []byte {
+	b := ext6(headers...)
+	b = append(b[:len(b)-20], syn6(mss1460)[54:]...)
+	binary.BigEndian.PutUint16(b[18:], uint16(len(b)-54))
+	return b
+}
+
+// What RFC 4302 authenticates may not be changed: the receiver would drop it. Behind other
+// headers the MSS is found.
+func TestClampLeavesAuthenticatedAlone(t *testing.T) {
+	r := newRig(t, nil).with(dataplane.RulesConfig{ClampMSS: everything})
+	auth, options := []byte{0, 4, 22: 0, 23: 0}, make([]byte, 8)
+	for _, frame := range [][]byte{synBehind(51, auth), synBehind(dstopts, options, 51, auth), synBehind(51, auth, dstopts, options)} {
+		out := r.forward(frame)
+		assert.Equal(t, mss1460, out[len(out)-4:])
+	}
+	assert.Zero(t, r.fw.Events()[dataplane.EventClamped])
+	out := r.forward(synBehind(dstopts, options))
+	assert.Equal(t, []byte{2, 4, 0x05, 0x6e}, out[len(out)-4:])
+	assert.EqualValues(t, 1, r.fw.Events()[dataplane.EventClamped])
+}
+
 // A SYN/ACK is clamped as a SYN is, and the smaller way of several headers counts.
 func TestClampFollowsTheWay(t *testing.T) {
 	r := newRig(t, nil).with(dataplane.RulesConfig{ClampMSS: map[netip.Prefix]bool{netip.MustParsePrefix("203.0.113.0/24"): true}})

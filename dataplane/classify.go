@@ -41,10 +41,6 @@ const (
 	protoShim6       = 140
 )
 
-// MaxExtensionHeaders is how many IPv6 extension headers are stepped over in search
-// of ports. A chain that is longer is hashed without.
-const MaxExtensionHeaders = 8
-
 // classify parses every frame of a burst. A frame that holds a sound IP packet is
 // trimmed to it, gets its flow hash, and its destination is listed for lookup; any
 // other gets the Reason why not. What few packets have, options, fragments and addresses
@@ -190,7 +186,8 @@ func (fw *Forwarder) ipv4(f *Frame, p []byte, i int) Reason {
 		transport |= uint64(binary.BigEndian.Uint32(p[header:]))
 	}
 	addrs := binary.BigEndian.Uint64(h[12:])
-	suspect := fw.r.suspects.first4[addrs>>56] | fw.r.suspects.first4[uint8(addrs>>24)]
+	s := &fw.r.suspects
+	suspect := s.first4[addrs>>56] | s.first4[uint8(addrs>>24)] | s.last4[uint8(addrs>>32)]
 	if int(suspect)|int(fragment)|(header-ipv4Len) != 0 {
 		fw.unusual |= 1 << (i & burstMask)
 	}
@@ -250,7 +247,7 @@ func (fw *Forwarder) ipv6(f *Frame, p []byte, i int) Reason {
 	if !hasPorts(next) {
 		next, body = skipExtensions(next, body)
 	}
-	if s := &fw.r.suspects; s.first6[src.Hi>>56]|s.first6[dst.Hi>>56] != 0 || next == protoFragment {
+	if s := &fw.r.suspects; s.first6[src.Hi>>56]|s.first6[dst.Hi>>56]|s.last6[uint8(src.Lo)] != 0 || next == protoFragment {
 		fw.unusual |= 1 << (i & burstMask)
 	}
 	transport := uint64(next) << 32
@@ -264,34 +261,6 @@ func (fw *Forwarder) ipv6(f *Frame, p []byte, i int) Reason {
 	fw.dst6[n], fw.idx6[n] = dst, uint8(i)
 	fw.n6 = n + 1
 	return ReasonNone
-}
-
-// skipExtensions steps over IPv6 extension headers (RFC 8200 section 4) and returns
-// the number of the header that it stopped at and the bytes from there on. A fragment
-// header ends the walk: the ports of a fragment do not count.
-func skipExtensions(next uint8, b []byte) (uint8, []byte) {
-	for range MaxExtensionHeaders {
-		var n int
-		switch next {
-		case protoHopByHop, protoRouting, protoDestOptions, protoMobility, protoHIP, protoShim6:
-			if len(b) < 2 {
-				return next, nil
-			}
-			n = 8 + 8*int(b[1])
-		case protoAH:
-			if len(b) < 2 {
-				return next, nil
-			}
-			n = 8 + 4*int(b[1]) // RFC 4302 section 2.2
-		default:
-			return next, b
-		}
-		if len(b) < n {
-			return next, nil
-		}
-		next, b = b[0], b[n:]
-	}
-	return next, b
 }
 
 // lastHop is the flag of a packet that arrived with this TTL or hop limit.

@@ -32,9 +32,11 @@
 //	port.go          Port, and what else a port may be able to do
 //	frame.go         Frame, Burst
 //	worker.go        Worker: one queue of every port, one goroutine
+//	send.go          what it sends, and what becomes of what no port takes
 //	scratch.go       frames of the worker's own, for fragments
 //	forward.go       Forwarder: Process, and the second half of it
 //	classify.go      the first half: Ethernet, IPv4, IPv6
+//	extension.go     IPv6 extension headers, stepped over
 //	inspect.go       IPv4 options, tiny fragments; martian.go: addresses that cannot be
 //	flow.go          FlowHash4, FlowHash6
 //	prefetch_*       a burst's cache lines, fetched at once

@@ -11,6 +11,9 @@ func (fw *Forwarder) SetClock(f func() int64) { fw.limits.clock = f }
 // Events is what the forwarder has counted.
 func (fw *Forwarder) Events() EventCounters { return fw.events }
 
+// Unusual says of which frames of the last burst inspect was asked, a bit for each.
+func (fw *Forwarder) Unusual() uint64 { return fw.unusual }
+
 // SourceBucket is which of the buckets of sources is that of an address.
 func SourceBucket(a netip.Addr) uint64 {
 	if a.Is4() {

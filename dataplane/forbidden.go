@@ -23,8 +23,11 @@ const icmpQueries = 1<<0 | 1<<8 | 1<<13 | 1<<14 | 1<<15 | 1<<16 | 1<<17 | 1<<18
 // section 4.3.2.7). It may not about an ICMP error, a fragment other than the first, or a
 // packet from or to an address that is not that of a single host. Broadcasts of a link
 // do not come here: they are dropped in silence before.
+//
+// A link-local source is a single host, on the link that the answer goes to.
 func mayAnswer4(p []byte) bool {
-	if martian4(binary.BigEndian.Uint32(p[12:])) || martian4(binary.BigEndian.Uint32(p[16:])) {
+	src, dst := binary.BigEndian.Uint32(p[12:]), binary.BigEndian.Uint32(p[16:])
+	if martian4(src) && !linkLocal4(src) || martian4(dst) && !linkLocal4(dst) {
 		return false
 	}
 	if binary.BigEndian.Uint16(p[6:])&0x1fff != 0 {

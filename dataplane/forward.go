@@ -60,6 +60,12 @@ type portView struct {
 	mtu int    // largest IP packet that it sends; 0: no such port
 }
 
+// room is how large a packet the way of an entry takes: less than the path and the port
+// that sends do by the tunnel's overhead, and as much as the port's largest frame leaves.
+func (p portView) room(e *fib.Entry) int {
+	return min(int(e.MTU), p.mtu-e.Header.Overhead(), p.mtu+maxLink-e.Header.Len())
+}
+
 // NewForwarder makes a forwarder. It panics when two ports share an ID or a port has
 // no MTU: the worker checks its ports before.
 func NewForwarder(c ForwarderConfig) *Forwarder {
@@ -168,7 +174,7 @@ func (fw *Forwarder) decide(b *Burst, entries *[BurstSize]*fib.Entry, in found) 
 			continue
 		}
 		start := f.off + uint32(f.l3)
-		if room := min(int(e.MTU), out.mtu-e.Header.Overhead()); int(f.end-start) > room && !fw.oversize(f, i, e, room) {
+		if room := out.room(e); int(f.end-start) > room && !fw.oversize(f, i, e, room) {
 			fw.stuck++
 			continue
 		}

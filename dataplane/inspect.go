@@ -1,10 +1,6 @@
 package dataplane
 
-import (
-	"encoding/binary"
-
-	"github.com/eipgw/eipgw/dataplane/fib"
-)
+import "encoding/binary"
 
 // inspect looks at the packets of a burst that are unusual, and takes those that are
 // refused off the lists of what is looked up.
@@ -64,9 +60,7 @@ func (fw *Forwarder) unusual6(p []byte) Reason {
 	if next == protoFragment && tinyFragment6(body) && fw.tiny() {
 		return ReasonTinyFragment
 	}
-	src := fib.Addr6{Hi: binary.BigEndian.Uint64(p[8:]), Lo: binary.BigEndian.Uint64(p[16:])}
-	dst := fib.Addr6{Hi: binary.BigEndian.Uint64(p[24:]), Lo: binary.BigEndian.Uint64(p[32:])}
-	return fw.r.suspects.check6(src, dst, next, body)
+	return fw.r.suspects.check6(addr6(p[8:]), addr6(p[24:]), next, body)
 }
 
 // IPv4 options that are looked for (RFC 791 section 3.1).
@@ -80,7 +74,9 @@ const (
 // checkOptions walks the options of an IPv4 header. Each but the two of one byte has its
 // length behind its type. What does not end inside the header is refused, and so is
 // source routing: whoever may choose the way of a packet gets behind filters with it
-// (RFC 7126 sections 4.3 and 4.4). All others stay as they are (RFC 1812 section 5.3.13).
+// (RFC 7126 sections 4.3 and 4.4). All others stay as they are, as RFC 1812 section 5.3.13.1
+// has it for unknown ones; nothing is written into record route and timestamp (sections
+// 5.3.13.5 and 5.3.13.6).
 func checkOptions(o []byte) Reason {
 	for len(o) > 0 {
 		switch o[0] {

@@ -103,10 +103,11 @@ func TestTinyFragments(t *testing.T) {
 	}
 }
 
-// RFC 1812 section 5.3.7, RFC 4291 section 2: who cannot send, and who cannot be meant.
+// RFC 1812 section 5.3.7, RFC 3927 section 7, RFC 4291 section 2: who cannot send, and who
+// cannot be meant.
 func TestMartians(t *testing.T) {
-	bad4 := []string{"0.0.0.0", "0.1.2.3", "127.0.0.1", "127.255.255.255", "224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255"}
-	good4 := []string{"1.0.0.0", "126.255.255.255", "128.0.0.0", "223.255.255.255", "10.0.0.1", "100.64.0.1", "169.254.1.1", "192.0.2.1"}
+	bad4 := []string{"0.0.0.0", "0.1.2.3", "127.0.0.1", "127.255.255.255", "224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255", "169.254.0.0", "169.254.255.255"}
+	good4 := []string{"1.0.0.0", "126.255.255.255", "128.0.0.0", "223.255.255.255", "10.0.0.1", "100.64.0.1", "169.253.255.255", "169.255.0.0", "192.0.2.1"}
 	bad6 := []string{"::", "::1", "::ffff:192.0.2.1", "fe80::1", "febf::1", "ff02::1", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"}
 	good6 := []string{"::2", "64:ff9b::1", "2001:db8::1", "fc00::1", "fec0::1", "fdff::1", "::fffe:192.0.2.1"}
 	from := func(a string) []byte {
@@ -134,6 +135,19 @@ func TestMartians(t *testing.T) {
 		r.forward(from(a))
 		assert.Equal(t, dataplane.ReasonNoBinding, r.drop(to(a)), a)
 	}
+}
+
+// What shares a network with an address of this machine, at either end, is no reason to look
+// at a packet again: that would be most of them.
+func TestFewPacketsAreLookedAtTwice(t *testing.T) {
+	own := []netip.Addr{netip.MustParseAddr("198.51.100.9"), netip.MustParseAddr("203.0.113.254"), netip.MustParseAddr("2001:db8::9")}
+	r := newRig(t, nil).with(dataplane.RulesConfig{Own: own})
+	r.forward(udp7)
+	assert.Zero(t, r.fw.Unusual())
+	r.forward(tcp6to7)
+	assert.Zero(t, r.fw.Unusual())
+	r.drop(patch4(udp7, 26, 198, 51, 100, 9))
+	assert.EqualValues(t, 1, r.fw.Unusual())
 }
 
 // Nobody else sends from an address of this machine, martians or not.

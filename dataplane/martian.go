@@ -8,11 +8,14 @@ import (
 	"github.com/eipgw/eipgw/dataplane/fib"
 )
 
-// suspects tells by an address's first byte whether it has to be looked at: it may be a
-// martian, or the machine's own. For nearly all packets that is two loads and a branch.
+// suspects tells by one byte whether an address has to be looked at: by its first one that
+// it may be a martian, by its last one, of a source, that it may be the machine's own, whose
+// first byte it has in common with many. For nearly all packets that is three loads and a
+// branch.
 type suspects struct {
 	first4, first6 [256]uint8 // not 0: look
-	martians       bool       // whether martians are dropped
+	last4, last6   [256]uint8
+	martians       bool // whether martians are dropped
 	own4           []uint32
 	own6           []fib.Addr6
 }
@@ -26,15 +29,16 @@ func newSuspects(own []netip.Addr, martians bool) suspects {
 				s.first4[i] = 1
 			}
 		}
+		s.first4[169] = 1
 		s.first6[0x00], s.first6[0xfe], s.first6[0xff] = 1, 1, 1
 	}
 	for _, a := range own {
 		if a = a.Unmap().WithZone(""); a.Is4() {
 			s.own4 = append(s.own4, number4(a))
-			s.first4[a.As4()[0]] = 1
+			s.last4[a.As4()[3]] = 1
 		} else if a.IsValid() {
 			s.own6 = append(s.own6, number6(a))
-			s.first6[a.As16()[0]] = 1
+			s.last6[a.As16()[15]] = 1
 		}
 	}
 	return s
@@ -86,11 +90,15 @@ func isError6(next uint8, payload []byte) bool {
 
 // martian4 says whether an address can be neither a source nor a destination of what is
 // forwarded to one host: 0.0.0.0/8, 127.0.0.0/8, 224.0.0.0/4 and 240.0.0.0/4, with the
-// limited broadcast (RFC 1812 sections 4.2.2.11 and 5.3.7, RFC 6890).
+// limited broadcast (RFC 1812 sections 4.2.2.11 and 5.3.7, RFC 6890), and link-local ones
+// (RFC 3927 section 7).
 func martian4(a uint32) bool {
 	first := a >> 24
-	return first == 0 || first == 127 || first >= 224
+	return first == 0 || first == 127 || first >= 224 || linkLocal4(a)
 }
+
+// linkLocal4 says whether an address is one of 169.254.0.0/16.
+func linkLocal4(a uint32) bool { return a>>16 == 169<<8|254 }
 
 // martian6 is martian4 for IPv6: ::, ::1 (RFC 4291 sections 2.5.2 and 2.5.3), IPv4-mapped
 // addresses (RFC 6890), link-local ones (RFC 4291 section 2.5.6) and ff00::/8 (2.7).

@@ -9,10 +9,9 @@ import (
 
 // PortInfo says what a port is. It is constant for the port's life.
 //
-// It has no VLAN: a port receives frames of any VLAN, tagged or not, and the tags are
-// taken off unread. Which VLAN a frame is sent in is part of the tunnel header. Where
-// VLANs are to be kept apart, the switch does so: by the VLANs that it lets through to
-// the port.
+// It has no VLAN: a port receives frames of any VLAN, tagged or not, and gives them on with
+// their tags. Which of them are taken, RulesConfig.VLANs says; which VLAN a frame is sent in
+// is part of the tunnel header.
 type PortInfo struct {
 	ID    fib.PortID
 	Name  string    // interface name, or file name for a pcap port
@@ -24,9 +23,14 @@ type PortInfo struct {
 	Tailroom int // bytes behind every received frame, at least
 }
 
+// maxLink is how long a link header may be in front of a packet of the port's MTU: Ethernet
+// with one VLAN tag. Not every device takes two beyond its MTU, so a second tag takes its 4
+// bytes from the packet.
+const maxLink = etherLen + vlanLen
+
 // MaxFrame is the length in bytes of the largest frame that may be given to Tx: an
 // IP packet of MTU bytes behind Ethernet and one VLAN tag.
-func (i PortInfo) MaxFrame() int { return i.MTU + 18 }
+func (i PortInfo) MaxFrame() int { return i.MTU + maxLink }
 
 // Port moves bursts of frames: one queue of an interface, a pair of pcap files,
 // or memory. One goroutine, the worker, owns it and makes all calls but Info.

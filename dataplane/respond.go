@@ -85,6 +85,13 @@ func (fw *Forwarder) respond(b *Burst) {
 	}
 }
 
+// answerRoom is how large a packet the port that a frame came in by sends behind the
+// frame's link header.
+func (fw *Forwarder) answerRoom(f *Frame) int {
+	mtu := fw.port(f.In).mtu
+	return min(mtu, mtu+maxLink-int(f.l3))
+}
+
 // answer4 makes the answer to an IPv4 packet. It returns what it made, or why nothing.
 // Limits come last: what is not sent anyway takes no share.
 func (fw *Forwarder) answer4(f *Frame, e answerCode) Event {
@@ -97,7 +104,7 @@ func (fw *Forwarder) answer4(f *Frame, e answerCode) Event {
 	if f.fromGroup() || !mayAnswer4(p) || slices.Contains(a.own4, src) {
 		return EventAnswerForbidden
 	}
-	size := min(maxAnswer4, fw.port(f.In).mtu)
+	size := min(maxAnswer4, fw.answerRoom(f))
 	if f.Headroom() < head4 || size < minAnswer4 {
 		return EventAnswerNoRoom
 	}
@@ -119,7 +126,7 @@ func (fw *Forwarder) answer6(f *Frame, e answerCode) Event {
 	if f.fromGroup() || !mayAnswer6(p, e) || slices.Contains(a.own6, src) {
 		return EventAnswerForbidden
 	}
-	size := min(maxAnswer6, fw.port(f.In).mtu)
+	size := min(maxAnswer6, fw.answerRoom(f))
 	if f.Headroom() < head6 || size < minAnswer6 {
 		return EventAnswerNoRoom
 	}

@@ -12,10 +12,7 @@ import (
 // Rules is what the forwarder does beyond the table: about frames that it does not
 // forward, frames that do not fit, and the marks of outer headers. It may change while
 // workers run; a burst sees it as it was or as it is. The zero value is RulesConfig's.
-type Rules struct {
-	current atomic.Pointer[rules]
-	config  atomic.Pointer[RulesConfig]
-}
+type Rules struct{ current atomic.Pointer[rules] }
 
 // RulesConfig says what the rules are. The zero value forwards all that is sound,
 // answers nothing, fragments what is too big and may be, and copies DSCP.
@@ -29,7 +26,7 @@ type RulesConfig struct {
 	TinyFragments TinyFragments
 
 	// VLANs lists the tags that frames may have when they come in by a port. A port
-	// that is not listed takes frames of any VLAN, tagged or not.
+	// without any takes frames of any VLAN, tagged or not.
 	VLANs map[fib.PortID][]VLAN
 
 	// ClampMSS says for destinations whether the MSS option of TCP SYNs is lowered to
@@ -57,7 +54,11 @@ const (
 var refusalNames = [numRefusals]string{"drop", "net-unreachable", "host-unreachable", "prohibited"}
 
 // Oversize is what happens to an IPv4 packet that does not fit its way and may be
-// fragmented. What may not, IPv6 and IPv4 with DF, is answered with what would fit.
+// fragmented. What may not, IPv6 and IPv4 with DF, is answered with what would fit; an
+// IPv6 packet that is already as small as is ever asked for goes as by FragmentOuter.
+//
+// RFC 7348 section 4.3 has no VTEP fragment VXLAN packets, nor be obliged to put any
+// together, so FragmentOuter is for networks whose VTEPs do.
 type Oversize uint8
 
 // Oversizes.
@@ -133,26 +134,23 @@ type rules struct {
 	tos                 [256]uint8 // outer TOS by inner TOS
 	pcp                 bool
 	answers             answerRules
+
+	config RulesConfig // of which the rest was made
 }
 
-// Set puts rules into force. On an error what was in force stays.
+// Set puts rules into force. On an error what was in force stays. Any goroutine may call it.
 func (r *Rules) Set(c RulesConfig) error {
 	compiled, err := c.compile()
 	if err != nil {
 		return fmt.Errorf("dataplane: rules: %w", err)
 	}
-	r.config.Store(&c)
 	r.current.Store(compiled)
 	return nil
 }
 
-// Config is what Set took last.
-func (r *Rules) Config() RulesConfig {
-	if c := r.config.Load(); c != nil {
-		return *c
-	}
-	return RulesConfig{}
-}
+// Config is what is in force: what Set took last. Its maps and slices are those that Set
+// was given, which nobody may change.
+func (r *Rules) Config() RulesConfig { return r.load().config }
 
 // defaultRules are those of the zero RulesConfig.
 var defaultRules = func() *rules {
@@ -179,6 +177,7 @@ func (c *RulesConfig) compile() (*rules, error) {
 		return nil, errors.New("a choice that there is not")
 	}
 	r := &rules{
+		config:  *c,
 		unbound: refusalCodes[c.Unbound], unresolved: refusalCodes[c.Unresolved], oversize: c.Oversize,
 		dropTiny: c.TinyFragments == DropTinyFragments,
 		pcp:      c.PCP,

@@ -126,5 +126,21 @@ func TestClampedPrefixes(t *testing.T) {
 	require.True(t, rules[netip.MustParsePrefix("203.0.113.0/24")])
 }
 
+// A prefix is the network that it lies in, whatever its other bits.
+func TestClampedPrefixesAreNetworks(t *testing.T) {
+	r := newRig(t, nil).with(dataplane.RulesConfig{ClampMSS: map[netip.Prefix]bool{
+		netip.MustParsePrefix("203.0.113.7/24"): true, netip.MustParsePrefix("203.0.113.9/31"): false, netip.MustParsePrefix("2001:db8:e1b::7/64"): true,
+	}})
+	for _, c := range []struct {
+		frame []byte
+		want  []byte
+	}{
+		{patch4(syn4(mss1460), 33, 7), []byte{2, 4, 0x05, 0x82}}, {patch4(syn4(mss1460), 33, 8), mss1460}, {patch(syn6(mss1460), 53, 11), []byte{2, 4, 0x05, 0x0a}},
+	} {
+		out := r.forward(c.frame)
+		assert.Equal(t, c.want, out[len(out)-4:], "%x", out)
+	}
+}
+
 // everything has the MSS of all SYNs clamped.
 var everything = map[netip.Prefix]bool{netip.MustParsePrefix("0.0.0.0/0"): true, netip.MustParsePrefix("::/0"): true}

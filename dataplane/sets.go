@@ -57,6 +57,7 @@ func newPrefixSet(by map[netip.Prefix]bool) prefixSet {
 	if !slices.Contains(slices.Collect(maps.Values(by)), true) {
 		return s
 	}
+	by = networks(by)
 	lookup := longest(by)
 	for _, a := range edges(by) {
 		if a.Is4() {
@@ -68,11 +69,21 @@ func newPrefixSet(by map[netip.Prefix]bool) prefixSet {
 	return s
 }
 
+// networks is by with prefixes that are networks: without bits behind their lengths. Of two
+// that are the same network then, yes counts.
+func networks(by map[netip.Prefix]bool) map[netip.Prefix]bool {
+	out := make(map[netip.Prefix]bool, len(by))
+	for p, yes := range by {
+		out[p.Masked()] = yes || out[p.Masked()]
+	}
+	return out
+}
+
 // edges is where runs of equal answers may begin, in order: both ends of every prefix.
 func edges(by map[netip.Prefix]bool) []netip.Addr {
 	set := map[netip.Addr]bool{}
 	for p := range by {
-		set[p.Masked().Addr()] = true
+		set[p.Addr()] = true
 		if after := lastOf(p).Next(); after.IsValid() {
 			set[after] = true
 		}

@@ -72,6 +72,13 @@ func clampCases() []story {
 				lowered(c, tcpWith(to6, syn, o, data), tcpWith(to6, syn, join([]byte{1}, mss(fits6)), data), tunnel6)
 			}
 		}},
+		{"mss-clamp-authenticated", "behind an authentication header nothing is changed", "RFC 4302 section 3.3.3", func(c *Case) {
+			clamping(c)
+			auth := extension{protoAH, pattern(22)}
+			c.forward(with(to6, mss(1440)).ext(auth), tunnel6)
+			c.forward(with(to6, mss(1440)).ext(padN(protoDestOptions, 8), auth), tunnel6)
+			c.forward(with(to6, mss(1440)).ext(auth, padN(protoDestOptions, 8)), tunnel6)
+		}},
 		{"mss-clamp-ip-options", "behind IPv4 options and IPv6 extension headers", "RFC 9293 section 3.7.1", func(c *Case) {
 			clamping(c)
 			lowered(c, with(to4, mss(1460)).options(148, 4, 0, 0), with(to4, mss(fits4)).options(148, 4, 0, 0), tunnel4)

@@ -14,11 +14,11 @@ func martianCases() []story {
 		c.bind(eip4, tunnel4)
 		c.bind(eip6, tunnel6)
 	}
-	blocks4 := []string{"0.0.0.0", "0.255.255.255", "127.0.0.0", "127.255.255.255", "224.0.0.0", "239.255.255.255", "240.0.0.0", "255.255.255.254", "255.255.255.255"}
+	blocks4 := []string{"0.0.0.0", "0.255.255.255", "127.0.0.0", "127.255.255.255", "224.0.0.0", "239.255.255.255", "240.0.0.0", "255.255.255.254", "255.255.255.255", "169.254.0.0", "169.254.255.255"}
 	blocks6 := []string{"::", "::1", "::ffff:0.0.0.0", "::ffff:198.51.100.1", "::ffff:255.255.255.255", "fe80::", "fe80::1", "febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "ff00::", "ff02::1", "ff0e::1", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"}
 
 	return []story{
-		{"martian-sources", "this network, loopback, groups, what is reserved, broadcast", "RFC 1812 section 5.3.7", func(c *Case) {
+		{"martian-sources", "this network, loopback, groups, what is reserved, broadcast, link-local", "RFC 1812 section 5.3.7, RFC 3927 section 7", func(c *Case) {
 			both(c)
 			for _, a := range blocks4 {
 				c.drop(c.frame(from(a)), "martian_source")
@@ -30,7 +30,7 @@ func martianCases() []story {
 				c.drop(c.frame(from(a)), "martian_source")
 			}
 		}},
-		{"martian-destinations", "the same as destinations", "RFC 1812 section 5.3.7, RFC 1812 section 4.2.2.11", func(c *Case) {
+		{"martian-destinations", "the same as destinations", "RFC 1812 section 5.3.7, RFC 1812 section 4.2.2.11, RFC 3927 section 7", func(c *Case) {
 			both(c)
 			for _, a := range blocks4 {
 				c.drop(c.frame(udp(to(a))), "martian_destination")
@@ -44,7 +44,7 @@ func martianCases() []story {
 		}},
 		{"martian-neighbors", "what is next to those blocks, and private addresses, are forwarded", "RFC 1812 section 5.3.7, RFC 4291 section 2.4", func(c *Case) {
 			both(c)
-			for _, a := range []string{"1.0.0.0", "126.255.255.255", "128.0.0.0", "223.255.255.255", "10.1.2.3", "172.16.1.2", "192.168.1.2", "100.64.0.1", "169.254.1.2"} {
+			for _, a := range []string{"1.0.0.0", "126.255.255.255", "128.0.0.0", "223.255.255.255", "10.1.2.3", "172.16.1.2", "192.168.1.2", "100.64.0.1", "169.253.255.255", "169.255.0.0"} {
 				c.forward(from(a), tunnel4)
 			}
 			for _, a := range []string{"::2", "::fffe:0:1", "0:0:0:1::1", "100::1", "fdff::1", "fe7f:ffff::1", "fec0::1", "feff::1", "64:ff9b::1"} {

@@ -40,14 +40,14 @@ func mtuCases() []story {
 			c.forwardFrame(in.in(c.frame(sized(to4, 1450))), sized(to4, 1450), tunnel4)
 			c.drop(in.in(c.frame(sized(to4, 1451).df())), "packet_too_big")
 		}},
-		{"mtu-qinq", "neither are two", "802.1Q section 9, 802.1ad", func(c *Case) {
+		{"mtu-qinq", "a port sends one tag beyond its MTU: a second one takes 4 bytes from the packet", "802.1Q section 9, 802.1ad", func(c *Case) {
 			tagged := sw0
 			tagged.VLAN = vlan{100, 200}
 			c.ports(tagged)
 			c.bind(eip4, tunnel4)
 			in := tag{tpid: typeSTag, vid: 7}
-			c.forwardFrame(in.in(c.frame(sized(to4, 1450))), sized(to4, 1450), tunnel4)
-			c.drop(in.in(c.frame(sized(to4, 1451).df())), "packet_too_big")
+			c.forwardFrame(in.in(c.frame(sized(to4, 1446))), sized(to4, 1446), tunnel4)
+			c.drop(in.in(c.frame(sized(to4, 1447).df())), "packet_too_big")
 		}},
 		{"mtu-padding", "padding does not make a packet too big", "RFC 1812 section 5.2.2", func(c *Case) {
 			c.bind(eip4, tunnel4)

@@ -42,6 +42,7 @@ func ipv4Clauses() []specification {
 			{"RFC 1812 section 5.3.4", "a packet to one host in a broadcast or multicast frame is not forwarded", complies, "", ""},
 			{"RFC 1812 section 5.3.5", "broadcasts are not forwarded", complies, "the limited broadcast is a martian; directed ones go to whom the EIP is bound, who knows the subnet", "cases of RFC 1812 section 5.3.7"},
 			{"RFC 1812 section 5.3.7", "martian sources and destinations, and the router's own as a source, are not forwarded; it may be turned off", configurable, "on by default", ""},
+			{"RFC 3927 section 7", "a router forwards no packet with a link-local source or destination", configurable, "martians", ""},
 			{"RFC 1812 section 5.3.8", "a source that could not have come by that way is dropped", elsewhere, "a gateway of one arm has one way for all sources; the switch knows more", ""},
 			{"RFC 1812 section 5.3.13", "options of what is forwarded", complies, "ports are found behind them, and they stay", ""},
 			{"RFC 1812 section 5.3.13.1", "unrecognized options are passed on unchanged", complies, "", ""},

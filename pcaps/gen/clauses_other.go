@@ -21,6 +21,7 @@ func transportClauses() []specification {
 		{"Transport", []clause{
 			{"RFC 9293 section 3.1", "TCP's header and options", complies, "what does not keep to it is left alone", ""},
 			{"RFC 9293 section 3.7.1", "MSS says how large a segment may be, less fixed headers", configurable, "lowered on SYNs, by segment", ""},
+			{"RFC 4302 section 3.3.3", "an authentication header covers what is behind it", complies, "such a SYN keeps its MSS", ""},
 			{"RFC 9260 section 3.1", "SCTP's ports", complies, "", ""},
 			{"RFC 3828 section 3", "UDP-Lite's ports", complies, "", ""},
 			{"RFC 4632 section 3.1", "prefixes", complies, "", ""},
