@@ -1,7 +1,6 @@
 package differ
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -103,7 +102,7 @@ func compare(t *testing.T, phase string, p packet, kernel, own outcome, seen map
 			return
 		}
 	}
-	t.Error(fmt.Sprintf("%s, packet %d, %d bytes, frame of %d:\n  %x\nkernel:\n%sgateway:\n%s", phase, p.number, len(p.b), len(p.frame), p.b[:min(len(p.b), 100)], kernel, own))
+	t.Errorf("%s, packet %d, %d bytes, frame of %d:\n  %x\nkernel:\n%sgateway:\n%s", phase, p.number, len(p.b), len(p.frame), p.b[:min(len(p.b), 100)], kernel, own)
 }
 
 func byField(name string) *difference {

@@ -147,21 +147,29 @@ func (w *world) start(yaml string) {
 }
 
 // bindings writes the file of static bindings: EIPs of both families behind vr.
-func (w *world) bindings() string {
+func (w *world) bindings() string { return w.bindingsTo(vrAddr) }
+
+// bindingsTo is bindings with another VTEP.
+func (w *world) bindingsTo(vtep netip.Addr) string {
 	w.Helper()
 	file := filepath.Join(w.dir, "bindings.yaml")
-	text := fmt.Sprintf("bindings:\n  - {prefix: %s, tunnels: [{vtep: %s, vni: %d, inner-mac: \"02:00:00:00:01:11\"}]}\n"+
-		"  - {prefix: \"%s\", tunnels: [{vtep: %[2]s, vni: %[3]d, inner-mac: \"02:00:00:00:01:11\"}]}\n", eip, vrAddr, vni, eip6)
+	text := "bindings:\n"
+	for _, a := range []netip.Addr{eip, eip6} {
+		text += fmt.Sprintf("  - {prefix: \"%s\", tunnels: [{vtep: \"%s\", vni: %d, inner-mac: \"02:00:00:00:01:11\"}]}\n", a, vtep, vni)
+	}
 	require.NoError(w, os.WriteFile(file, []byte(text), 0o644))
 	return "bindings: {file: " + file + "}"
 }
+
+// echoPort is where the virtual router has a TCP echo service.
+const echoPort = 7
 
 // tunnelEnd runs the embedded end of the tunnel in vr, without BGP, and has its
 // kernel answer for the EIPs.
 func (w *world) tunnelEnd() *peers.Process {
 	w.Helper()
 	p, err := peers.Start(w.ctx, w.vr, []string{w.exe, "demo-peer"}, peers.KindVRouter, peers.VRouterConfig{
-		VNI: vni, MAC: vrMAC, Speaker: peers.SpeakerConfig{ASN: vrASN, RouterID: vrAddr, Port: -1}})
+		VNI: vni, MAC: vrMAC, EchoPort: echoPort, Speaker: peers.SpeakerConfig{ASN: vrASN, RouterID: vrAddr, Port: -1}})
 	require.NoError(w, err)
 	require.NoError(w, p.Own(eip))
 	require.NoError(w, p.Own(eip6))
