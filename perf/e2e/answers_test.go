@@ -163,7 +163,7 @@ func TestOwnAddressesAnswer(t *testing.T) {
 
 // udpFrame is a UDP packet for the EIP as the switch could send it, with that TTL and
 // those VLAN tags, each of four bytes.
-func (w *world) udpFrame(ttl uint8, number int, tags ...uint32) []byte {
+func (w *world) udpFrame(ttl uint8, tags ...uint32) []byte {
 	w.Helper()
 	link, err := w.gw.Link("up0")
 	require.NoError(w, err)
@@ -172,7 +172,7 @@ func (w *world) udpFrame(ttl uint8, number int, tags ...uint32) []byte {
 		b = append(b, byte(tag>>24), byte(tag>>16), byte(tag>>8), byte(tag))
 	}
 	b = append(b, 0x08, 0x00)
-	h := []byte{0x45, 0, 0, 32, byte(number >> 8), byte(number), 0, 0, ttl, 17, 0, 0, 198, 51, 100, 2}
+	h := []byte{0x45, 0, 0, 32, 0, 0, 0, 0, ttl, 17, 0, 0, 198, 51, 100, 2}
 	h = append(h, eip.AsSlice()...)
 	sum := checksum(h)
 	h[10], h[11] = byte(sum>>8), byte(sum)
@@ -190,7 +190,7 @@ func TestPortTakesItsVLANs(t *testing.T) {
 	require.NoError(t, err)
 	defer sender.Close()
 	taken := uint64(0)
-	for i, c := range []struct {
+	for _, c := range []struct {
 		tags  []uint32
 		takes bool
 	}{
@@ -199,7 +199,7 @@ func TestPortTakesItsVLANs(t *testing.T) {
 	} {
 		before, err := w.g.Counters(w.ctx)
 		require.NoError(t, err)
-		require.NoError(t, sender.Send(w.udpFrame(64, i, c.tags...)))
+		require.NoError(t, sender.Send(w.udpFrame(64, c.tags...)))
 		if c.takes {
 			taken++
 			w.eventually(fmt.Sprintf("tags %x are taken", c.tags), func() (bool, any) {
@@ -239,9 +239,10 @@ func TestAnswersKeepToTheirLimit(t *testing.T) {
 			sender, err := w.sw.Sender("gw")
 			require.NoError(t, err)
 			defer sender.Close()
+			frame := w.udpFrame(1)
 			begin := time.Now()
-			for i := range flood {
-				require.NoError(t, sender.Send(w.udpFrame(1, i)))
+			for range flood {
+				require.NoError(t, sender.Send(frame))
 			}
 			var after float64
 			w.eventually("the flood is over", func() (bool, any) {

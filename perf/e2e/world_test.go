@@ -222,10 +222,12 @@ func (w *world) notForwarded(a netip.Addr) {
 	})
 }
 
-// ping sends echo requests from the client's kernel and requires every answer.
+// ping sends echo requests from the client's kernel, all at once, and requires every
+// answer. Once one has come, ping waits for the others no longer than the interval between
+// requests, which is why that is as long as patience may be.
 func (w *world) ping(a netip.Addr, more ...string) {
 	w.Helper()
-	args := append([]string{"-n", "-c", "5", "-i", "0.02", "-W", "2"}, more...)
+	args := append([]string{"-n", "-c", "5", "-l", "5", "-i", "5", "-W", "5"}, more...)
 	out, err := w.client.Output(w.ctx, "ping", append(args, a.String())...)
 	require.NoError(w, err, "%s", out)
 	assert.Contains(w, out, " 0% packet loss")
