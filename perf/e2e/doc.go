@@ -9,5 +9,8 @@
 //	ovn_test.go        an OVN gateway router translates and answers: ping, fragments, TCP, tracepath, path MTU
 //	large_test.go      packets that do not fit the tunnel, put together again by a kernel
 //	vxlan_test.go      the kernel's VXLAN device takes the tunnel's frames
+//	hops_test.go       traceroute and tracepath: the gateway is a hop
+//	pathmtu_test.go    path MTU discovery over underlays of 1280 to 9000 bytes; MSS clamping
+//	answers_test.go    frames that lead nowhere, own addresses, VLANs, limits of answers
 //	daemon_test.go     reload, crash, wrong configuration, missing privilege
 package e2e

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -183,26 +182,9 @@ func ovnTCP(w *ovnWorld) {
 	assert.Greater(w, watch.answers.Count(), 8<<20/1448)
 }
 
-// hops runs tracepath to the EIP, and returns who answered, by distance, and the
-// path MTU that it found.
-func (w *ovnWorld) hops() (map[string]string, string) {
-	w.Helper()
-	out, err := w.client.Output(w.ctx, "tracepath", "-n", eip.String())
-	require.NoError(w, err, out)
-	assert.Contains(w, out, "reached", out)
-	w.Log(out)
-	hops := map[string]string{}
-	for _, m := range regexp.MustCompile(`(?m)^ *(\d+): +([\d.]+) `).FindAllStringSubmatch(out, -1) {
-		hops[m[1]] = m[2]
-	}
-	mtu := regexp.MustCompile(`Resume: pmtu (\d+)`).FindStringSubmatch(out)
-	require.Len(w, mtu, 2, out)
-	return hops, mtu[1]
-}
-
 // ovnTracepath finds the logical router and the VM behind the gateway.
 func ovnTracepath(w *ovnWorld) {
-	hops, mtu := w.hops()
+	hops, mtu := w.hops(eip)
 	assert.Equal(w, "198.51.100.1", hops["1"])
 	assert.Equal(w, edgeAddr.String(), hops["3"], "OVN's own time exceeded")
 	assert.Equal(w, eip.String(), hops["4"])
@@ -220,7 +202,7 @@ func ovnPathMTU(w *ovnWorld) {
 	require.NoError(w, err)
 	assert.Contains(w, out, "mtu 1400", "what the client has learned")
 	assert.Zero(w, watch.back.Count(), "answers through the gateway")
-	_, mtu := w.hops()
+	_, mtu := w.hops(eip)
 	assert.Equal(w, "1400", mtu)
 }
 
@@ -229,7 +211,7 @@ func ovnPathMTU(w *ovnWorld) {
 func ovnGatewayAnswers(w *ovnWorld) {
 	_, err := w.client.Output(w.ctx, "ip", "route", "flush", "cache")
 	require.NoError(w, err)
-	hops, _ := w.hops()
+	hops, _ := w.hops(eip)
 	assert.Equal(w, gwAddr.String(), hops["2"], "the gateway is a hop")
 	// An ordinary underlay: 1500 bytes, 58 of them for the tunnel.
 	_, err = w.gw.Output(w.ctx, "ip", "route", "add", vrAddr.String(), "dev", "up0", "mtu", "1500")
@@ -238,7 +220,7 @@ func ovnGatewayAnswers(w *ovnWorld) {
 		out, err := w.client.Output(w.ctx, "ping", "-n", "-c", "1", "-W", "1", "-M", "do", "-s", "1472", eip.String())
 		return err != nil && strings.Contains(out, "From "+gwAddr.String()+" icmp_seq=1 Frag needed and DF set (mtu = 1442)"), out
 	})
-	hops, mtu := w.hops()
+	hops, mtu := w.hops(eip)
 	assert.Equal(w, eip.String(), hops["4"])
 	assert.Equal(w, "1442", mtu)
 	w.transfer(4 << 20)

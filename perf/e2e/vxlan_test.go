@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -24,7 +25,6 @@ import (
 // a client's kernel sends to the EIPs, pings, fragments and TCP, comes out of the device
 // byte for byte, one hop later, and is answered.
 func TestKernelVXLANTakesTheTunnel(t *testing.T) {
-	const echo = 7
 	for name, c := range map[string]struct {
 		vtep netip.Addr
 		port uint16
@@ -43,7 +43,7 @@ func TestKernelVXLANTakesTheTunnel(t *testing.T) {
 			require.NoError(t, w.vr.Addr("vxlan0", netip.PrefixFrom(eip, 32)))
 			require.NoError(t, w.vr.Addr("vxlan0", netip.PrefixFrom(eip6, 128)))
 			_, err := peers.Start(w.ctx, w.vr, []string{w.exe, "demo-peer"}, peers.KindVRouter, peers.VRouterConfig{
-				NoTunnel: true, EchoPort: echo, Speaker: peers.SpeakerConfig{ASN: vrASN, RouterID: vrAddr, Port: -1}})
+				NoTunnel: true, EchoPort: echoPort, Speaker: peers.SpeakerConfig{ASN: vrASN, RouterID: vrAddr, Port: -1}})
 			require.NoError(t, err)
 			more := profile
 			if c.file {
@@ -73,7 +73,7 @@ func TestKernelVXLANTakesTheTunnel(t *testing.T) {
 				w.ping(a, "-s", "1")                  // an odd length
 				w.ping(a, "-s", "1400", "-Q", "0xb9") // DSCP EF, ECT(1)
 				w.ping(a, "-s", "4000")               // fragments
-				w.transfer(netip.AddrPortFrom(a, echo), 300_000)
+				w.transfer(netip.AddrPortFrom(a, echoPort), 300_000)
 			}
 			w.ping(eip, "-s", "1472", "-M", "do") // a full packet of 1500 bytes
 			w.ping(eip6, "-s", "1452", "-M", "do")
@@ -81,8 +81,6 @@ func TestKernelVXLANTakesTheTunnel(t *testing.T) {
 		})
 	}
 }
-
-var vrAddr6 = netip.MustParseAddr("fd00:1::11")
 
 // vxlanBindings writes the file of static bindings.
 func vxlanBindings(w *world, vtep netip.Addr, port uint16) string {
@@ -176,13 +174,25 @@ func checksum(header []byte) uint16 {
 // comes back.
 func (w *world) transfer(to netip.AddrPort, n int64) {
 	w.Helper()
+	require.NoError(w, w.tryTransfer(to, n, patience))
+}
+
+// stall is how long a transfer may take that is small, or hangs.
+const stall = 2 * time.Second
+
+// tryTransfer is transfer for one that may fail, at the latest after limit.
+func (w *world) tryTransfer(to netip.AddrPort, n int64, limit time.Duration) error {
 	var conn net.Conn
-	require.NoError(w, w.client.Do(func() (err error) {
-		conn, err = net.DialTimeout("tcp", to.String(), patience)
+	if err := w.client.Do(func() (err error) {
+		conn, err = net.DialTimeout("tcp", to.String(), limit)
 		return err
-	}))
+	}); err != nil {
+		return err
+	}
 	defer conn.Close()
-	require.NoError(w, conn.SetDeadline(time.Now().Add(patience)))
+	if err := conn.SetDeadline(time.Now().Add(limit)); err != nil {
+		return err
+	}
 	sent, back := sha256.New(), sha256.New()
 	done := make(chan error, 1)
 	go func() {
@@ -193,8 +203,13 @@ func (w *world) transfer(to netip.AddrPort, n int64) {
 		done <- err
 	}()
 	got, err := io.Copy(back, conn)
-	require.NoError(w, err)
-	require.NoError(w, <-done)
-	require.Equal(w, n, got)
-	require.True(w, bytes.Equal(sent.Sum(nil), back.Sum(nil)), "other bytes came back than were sent")
+	switch err = errors.Join(err, <-done); {
+	case err != nil:
+		return err
+	case got != n:
+		return fmt.Errorf("%d of %d bytes came back", got, n)
+	case !bytes.Equal(sent.Sum(nil), back.Sum(nil)):
+		return errors.New("other bytes came back than were sent")
+	}
+	return nil
 }

@@ -147,21 +147,29 @@ func (w *world) start(yaml string) {
 }
 
 // bindings writes the file of static bindings: EIPs of both families behind vr.
-func (w *world) bindings() string {
+func (w *world) bindings() string { return w.bindingsTo(vrAddr) }
+
+// bindingsTo is bindings with another VTEP.
+func (w *world) bindingsTo(vtep netip.Addr) string {
 	w.Helper()
 	file := filepath.Join(w.dir, "bindings.yaml")
-	text := fmt.Sprintf("bindings:\n  - {prefix: %s, tunnels: [{vtep: %s, vni: %d, inner-mac: \"02:00:00:00:01:11\"}]}\n"+
-		"  - {prefix: \"%s\", tunnels: [{vtep: %[2]s, vni: %[3]d, inner-mac: \"02:00:00:00:01:11\"}]}\n", eip, vrAddr, vni, eip6)
+	text := "bindings:\n"
+	for _, a := range []netip.Addr{eip, eip6} {
+		text += fmt.Sprintf("  - {prefix: \"%s\", tunnels: [{vtep: \"%s\", vni: %d, inner-mac: \"02:00:00:00:01:11\"}]}\n", a, vtep, vni)
+	}
 	require.NoError(w, os.WriteFile(file, []byte(text), 0o644))
 	return "bindings: {file: " + file + "}"
 }
+
+// echoPort is where the virtual router has a TCP echo service.
+const echoPort = 7
 
 // tunnelEnd runs the embedded end of the tunnel in vr, without BGP, and has its
 // kernel answer for the EIPs.
 func (w *world) tunnelEnd() *peers.Process {
 	w.Helper()
 	p, err := peers.Start(w.ctx, w.vr, []string{w.exe, "demo-peer"}, peers.KindVRouter, peers.VRouterConfig{
-		VNI: vni, MAC: vrMAC, Speaker: peers.SpeakerConfig{ASN: vrASN, RouterID: vrAddr, Port: -1}})
+		VNI: vni, MAC: vrMAC, EchoPort: echoPort, Speaker: peers.SpeakerConfig{ASN: vrASN, RouterID: vrAddr, Port: -1}})
 	require.NoError(w, err)
 	require.NoError(w, p.Own(eip))
 	require.NoError(w, p.Own(eip6))
@@ -215,10 +223,11 @@ func (w *world) notForwarded(a netip.Addr) {
 }
 
 // ping sends echo requests from the client's kernel, all at once, and requires every
-// answer. It waits a second for them, as long as the interval: -W is for the case of no answer at all.
+// answer. Once one has come, ping waits for the others no longer than the interval between
+// requests, which is why that is as long as patience may be.
 func (w *world) ping(a netip.Addr, more ...string) {
 	w.Helper()
-	args := append([]string{"-n", "-c", "5", "-l", "5", "-i", "1", "-W", "2"}, more...)
+	args := append([]string{"-n", "-c", "5", "-l", "5", "-i", "5", "-W", "5"}, more...)
 	out, err := w.client.Output(w.ctx, "ping", append(args, a.String())...)
 	require.NoError(w, err, "%s", out)
 	assert.Contains(w, out, " 0% packet loss")
