@@ -67,8 +67,7 @@ type eipgwProcess struct {
 	cmd *exec.Cmd
 	dir string
 
-	started  time.Time
-	resident int // KiB, once it ran
+	started time.Time
 }
 
 // Command implements peers.Namespace.
@@ -99,9 +98,6 @@ func (e *eipgw) start(ctx context.Context, t *topology) (_ process, err error) {
 		return nil, err
 	}
 	p.started = time.Now()
-	if p.resident, err = residentKiB(p.pid()); err != nil {
-		return nil, errors.Join(err, p.Kill())
-	}
 	return p, nil
 }
 
@@ -147,8 +143,8 @@ func vtep(i int) netip.Addr {
 
 func (p *eipgwProcess) pid() int { return p.cmd.Process.Pid }
 
-// notes are the drops that the gateway itself counted, what it made, for how long it has
-// been there, and its memory.
+// notes are the drops that the gateway itself counted, and what it made, and for how long it
+// has been there.
 func (p *eipgwProcess) notes() []string {
 	c, err := p.Counters(context.Background())
 	if err != nil {
@@ -163,11 +159,7 @@ func (p *eipgwProcess) notes() []string {
 	if c.Made > 0 {
 		notes = append(notes, fmt.Sprintf("made %d in %.1f s", c.Made, time.Since(p.started).Seconds()))
 	}
-	resident, err := residentKiB(p.pid())
-	if err != nil {
-		return append(notes, err.Error())
-	}
-	return append(notes, fmt.Sprintf("RSS %d then %d KiB", p.resident, resident))
+	return notes
 }
 
 func (p *eipgwProcess) stop() error {

@@ -26,6 +26,8 @@ type trial struct {
 	Generator cpuTime       `json:"generator-cpu"`
 	Worker    cpuTime       `json:"worker-cpu"`
 
+	Resident []int `json:"resident"` // KiB of memory at the end of each turn
+
 	Disturbed int      `json:"disturbed"` // turns that count although they were disturbed
 	Discarded int      `json:"discarded"` // turns that do not count because they were disturbed
 	By        []string `json:"by,omitempty"`
@@ -41,6 +43,9 @@ func (t trial) line() string {
 		t.Rate/1e6, t.Offered/1e6, flood, generatorCPU, 100*t.Generator.busy(), workerCPU, 100*t.Worker.busy())
 	if t.Disturbed+t.Discarded > 0 {
 		s += fmt.Sprintf("   disturbed turns: %d, and %d more repeated", t.Disturbed, t.Discarded)
+	}
+	if n := len(t.Resident); n > 0 {
+		s += fmt.Sprintf("   RSS %.1f to %.1f MiB", float64(t.Resident[0])/1024, float64(t.Resident[n-1])/1024)
 	}
 	return strings.Join(append([]string{s}, t.Notes...), "   ")
 }
@@ -117,6 +122,7 @@ type turn struct {
 	skipped           uint64
 	received          loadgen.Count
 	generator, worker cpuTime // ticks
+	resident          int     // KiB of the contender's memory at its end
 
 	// Shares of the time for which the threads waited for a CPU.
 	generatorWait, workerWait float64
@@ -156,6 +162,9 @@ func (t turn) disturber(s settings) string {
 // sum makes one trial of a contender's turns.
 func sum(turns []turn, s settings) trial {
 	t := trial{Rates: column(turns, turn.rate)}
+	for _, u := range turns {
+		t.Resident = append(t.Resident, u.resident)
+	}
 	t.Rate, t.Offered = median(t.Rates), median(column(turns, turn.offered))
 	t.Hostile, t.Arrived = median(column(turns, turn.flood)), median(column(turns, turn.arrived))
 	for _, u := range turns {

@@ -170,8 +170,11 @@ func (st *stand) turn(ctx context.Context) (t turn, err error) {
 	if err := st.passTime(ctx); err != nil {
 		return t, err
 	}
-	last, err := st.read(tid)
-	return st.compare(first, last), err
+	last, err1 := st.read(tid)
+	t = st.compare(first, last)
+	var err2 error
+	t.resident, err2 = residentKiB(st.process.pid())
+	return t, errors.Join(err1, err2)
 }
 
 func (st *stand) compare(first, last reading) turn {

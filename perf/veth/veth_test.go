@@ -230,9 +230,12 @@ func TestRoundWithFloods(t *testing.T) {
 	assert.InDelta(t, 3, flooded.Hostile/flooded.Offered, 0.1)
 	for _, got := range ts {
 		assert.Equal(t, got.Received.Frames*(46+64), got.Received.Bytes)
+		require.Len(t, got.Resident, 1)
+		assert.Greater(t, got.Resident[0], 1024)
+		assert.Contains(t, got.line(), " RSS ")
 	}
 	notes := strings.Join(flooded.Notes, "\n")
-	for _, reason := range []string{"no_binding ", "ttl_expired ", "bad_ipv4_header ", "bad_ipv4_checksum ", "made ", "RSS "} {
+	for _, reason := range []string{"no_binding ", "ttl_expired ", "bad_ipv4_header ", "bad_ipv4_checksum ", "made "} {
 		assert.Contains(t, notes, reason)
 	}
 	assert.NotContains(t, strings.Join(quiet.Notes, "\n"), "made ")
