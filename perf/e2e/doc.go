@@ -9,5 +9,6 @@
 //	ovn_test.go        an OVN gateway router translates and answers: ping, fragments, TCP, tracepath, path MTU
 //	large_test.go      packets that do not fit the tunnel, put together again by a kernel
 //	vxlan_test.go      the kernel's VXLAN device takes the tunnel's frames
+//	flood_test.go      hostile frames among those for a bound EIP
 //	daemon_test.go     reload, crash, wrong configuration, missing privilege
 package e2e
