@@ -104,6 +104,7 @@ func TestInlining(t *testing.T) {
 		`\(\*Frame\).Attach`, `\(\*Frame\).Bytes`, `\(\*Frame\).Len`, `\(\*Frame\).Packet`, `\(\*Frame\).Prepend`,
 		`\(\*Frame\).Offset`, `\(\*Frame\).Buffer`,
 		`\(\*rules\).answerTo`, `\(\*answerRules\).source`, `\(\*Frame\).fromGroup`, `\(\*bucket\).has`, `\(\*bucket\).take`,
+		`\(\*limiter\).budget`,
 		"sourceKey4", "sourceKey6", "addr6", "linkLocal6",
 	} {
 		assert.Regexp(t, regexp.MustCompile(`can inline `+name+`\n`), string(out), name)

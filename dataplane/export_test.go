@@ -8,6 +8,9 @@ func (w *Worker) Round() { w.round() }
 // SetClock has the forwarder take the time from f, in nanoseconds, not 0.
 func (fw *Forwarder) SetClock(f func() int64) { fw.limits.clock = f }
 
+// SetClock has the worker take the time for its limits from f.
+func (w *Worker) SetClock(f func() int64) { w.fw.SetClock(f) }
+
 // Events is what the forwarder has counted.
 func (fw *Forwarder) Events() EventCounters { return fw.events }
 

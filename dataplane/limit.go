@@ -52,10 +52,14 @@ const (
 
 var sourceSeed = maphash.MakeSeed()
 
-// budget is the buckets of one kind of answers.
+// budget is the buckets of one kind of answers, and what was found out about them in this
+// burst, in which none gets fuller.
 type budget struct {
 	all     bucket
 	sources [sourceBuckets]bucket
+
+	spent   bool   // the bucket of all is empty
+	refused uint64 // the last source whose bucket is; 0: none
 }
 
 // limiter holds answers to their limits. It belongs to one forwarder.
@@ -67,6 +71,21 @@ type limiter struct {
 }
 
 func newLimiter() *limiter { return &limiter{clock: uptime} }
+
+// begin starts a burst.
+func (l *limiter) begin() {
+	l.now = 0
+	l.errors.spent, l.errors.refused = false, 0
+	l.tooBig.spent, l.tooBig.refused = false, 0
+}
+
+// budget is that of a kind of answers.
+func (l *limiter) budget(made Event) *budget {
+	if made == EventTooBig {
+		return &l.tooBig
+	}
+	return &l.errors
+}
 
 // uptime is nanoseconds, never 0, since this process began to count them.
 func uptime() int64 { return max(int64(now().Sub(clockBase)), 1) }
@@ -82,16 +101,18 @@ func (l *limiter) allow(a *answerRules, made Event, source uint64) (Event, bool)
 	if l.now == 0 {
 		l.now = l.clock()
 	}
-	b := &l.errors
-	if made == EventTooBig {
-		b = &l.tooBig
-	}
+	b := l.budget(made)
 	if !b.all.has(a.all, l.now) {
+		b.spent = true
 		return EventLimitedGlobal, false
 	}
 	if a.each.token != 0 {
+		if source == b.refused {
+			return EventLimitedSource, false
+		}
 		own := &b.sources[sourceHash(source)&sourceMask]
 		if !own.has(a.each, l.now) {
+			b.refused = source
 			return EventLimitedSource, false
 		}
 		own.take(a.each, l.now)
@@ -100,7 +121,8 @@ func (l *limiter) allow(a *answerRules, made Event, source uint64) (Event, bool)
 	return 0, true
 }
 
-// sourceKey4 is the /24 of a source as a number.
+// sourceKey4 is the /24 of a source as a number. It is 0 of martians only, which get no
+// answer.
 func sourceKey4(a uint32) uint64 { return uint64(a >> 8) }
 
 // sourceKey6 is the /48 of a source as a number, which is no IPv4 source's.

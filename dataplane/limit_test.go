@@ -259,6 +259,38 @@ func TestFloodFromEverywhere(t *testing.T) {
 	assert.GreaterOrEqual(t, answered, 1190)
 }
 
+// What a burst has found out about a bucket holds for that bucket, and for that burst.
+func TestLimitsInOneBurst(t *testing.T) {
+	v4, v6 := nets(2)
+	verdicts := func(c *clocked, frames ...[]byte) (made []bool) {
+		for _, f := range c.process(frames...) {
+			made = append(made, f.Verdict == dataplane.Reply)
+		}
+		c.release()
+		return made
+	}
+	count := func(c *clocked) [2]uint64 {
+		e := c.fw.Events()
+		return [2]uint64{e[dataplane.EventLimitedSource], e[dataplane.EventLimitedGlobal]}
+	}
+
+	a, b, big := ttlFrom(v4[0]), hopFrom(v6[0]), patch4(sized4(7, 1451), 26, binary.BigEndian.AppendUint32(nil, v4[0])...)
+	c := limited(t, dataplane.AnswerConfig{SourceRate: 10, SourceBurst: 1})
+	assert.Equal(t, []bool{true, false, false, true, false, false, true, false},
+		verdicts(c, a, a, a, b, a, b, big, big), "each source has its own, and too big another")
+	assert.Equal(t, [2]uint64{5, 0}, count(c))
+	c.now += 100 * time.Millisecond
+	assert.Equal(t, []bool{true, true, true}, verdicts(c, a, b, big), "the next burst asks anew")
+
+	c = limited(t, dataplane.AnswerConfig{Rate: 10, Burst: 1})
+	assert.Equal(t, []bool{true, false, false, true, false, false}, verdicts(c, a, a, b, big, big, message4(3)))
+	assert.Equal(t, [2]uint64{0, 4}, count(c), "one that may not be answered is not looked at any more")
+	assert.Zero(t, c.fw.Events()[dataplane.EventAnswerForbidden])
+	assert.Equal(t, dataplane.EventAnswerForbidden, c.silent(message4(3)))
+	c.now += 100 * time.Millisecond
+	assert.Equal(t, []bool{true, false, true}, verdicts(c, b, a, big))
+}
+
 // The real clock: a bucket fills by itself.
 func TestLimitByTheRealClock(t *testing.T) {
 	r := answering(t, withLimits(dataplane.AnswerConfig{Rate: 100, Burst: 1}))

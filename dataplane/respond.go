@@ -61,8 +61,11 @@ func (r *rules) answerTo(why Reason) answerCode {
 // error, as far as there may be one. Such a frame keeps its Reason and counts as dropped;
 // the answer that it becomes counts as made, and leaves by the port that the frame came
 // by. Every frame that called for an answer counts for exactly one event.
+//
+// Once the limit of all is reached, the rest of the burst is not looked at more closely:
+// in a flood a frame costs little beyond what it takes to drop it.
 func (fw *Forwarder) respond(b *Burst) {
-	fw.limits.now = 0
+	fw.limits.begin()
 	for i := range b.F[:b.N] {
 		f := &b.F[i]
 		if f.Verdict != Drop {
@@ -70,6 +73,10 @@ func (fw *Forwarder) respond(b *Burst) {
 		}
 		e := fw.r.answerTo(f.Reason)
 		if e.type4 == 0 {
+			continue
+		}
+		if fw.limits.budget(e.made).spent {
+			fw.events[EventLimitedGlobal]++
 			continue
 		}
 		var what Event
@@ -93,7 +100,7 @@ func (fw *Forwarder) answerRoom(f *Frame) int {
 }
 
 // answer4 makes the answer to an IPv4 packet. It returns what it made, or why nothing.
-// Limits come last: what is not sent anyway takes no share.
+// Limits come last: what is not sent anyway takes no share of them.
 func (fw *Forwarder) answer4(f *Frame, e answerCode) Event {
 	a, p := &fw.r.answers, f.Packet()
 	local := a.source(f.In).v4

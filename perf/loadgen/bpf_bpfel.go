@@ -30,24 +30,29 @@ type bpfCounts struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	bpfMapSinkCounts = "sink_counts"
-	bpfProgGenerate  = "generate"
-	bpfProgPass      = "pass"
-	bpfProgSink      = "sink"
-	bpfVarDsts       = "dsts"
-	bpfVarDue        = "due"
-	bpfVarFirstDst   = "first_dst"
-	bpfVarFirstSport = "first_sport"
-	bpfVarHeaders    = "headers"
-	bpfVarInterval   = "interval"
-	bpfVarIpv6       = "ipv6"
-	bpfVarLimit      = "limit"
-	bpfVarOutIfindex = "out_ifindex"
-	bpfVarPlainPort  = "plain_port"
-	bpfVarSent       = "sent"
-	bpfVarSkipped    = "skipped"
-	bpfVarSports     = "sports"
-	bpfVarSum        = "sum"
+	bpfMapSinkCounts   = "sink_counts"
+	bpfProgGenerate    = "generate"
+	bpfProgPass        = "pass"
+	bpfProgSink        = "sink"
+	bpfVarBounds       = "bounds"
+	bpfVarDsts         = "dsts"
+	bpfVarDue          = "due"
+	bpfVarFirstDst     = "first_dst"
+	bpfVarFirstSport   = "first_sport"
+	bpfVarFirstUnbound = "first_unbound"
+	bpfVarHeaders      = "headers"
+	bpfVarHostile      = "hostile"
+	bpfVarInterval     = "interval"
+	bpfVarIpv6         = "ipv6"
+	bpfVarLimit        = "limit"
+	bpfVarOutIfindex   = "out_ifindex"
+	bpfVarPlainPort    = "plain_port"
+	bpfVarSent         = "sent"
+	bpfVarSkipped      = "skipped"
+	bpfVarSource       = "source"
+	bpfVarSports       = "sports"
+	bpfVarSum          = "sum"
+	bpfVarUnbounds     = "unbounds"
 )
 
 // loadBpf returns the embedded CollectionSpec for bpf.
@@ -108,20 +113,25 @@ type bpfMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfVariableSpecs struct {
-	Dsts       *ebpf.VariableSpec `ebpf:"dsts"`
-	Due        *ebpf.VariableSpec `ebpf:"due"`
-	FirstDst   *ebpf.VariableSpec `ebpf:"first_dst"`
-	FirstSport *ebpf.VariableSpec `ebpf:"first_sport"`
-	Headers    *ebpf.VariableSpec `ebpf:"headers"`
-	Interval   *ebpf.VariableSpec `ebpf:"interval"`
-	Ipv6       *ebpf.VariableSpec `ebpf:"ipv6"`
-	Limit      *ebpf.VariableSpec `ebpf:"limit"`
-	OutIfindex *ebpf.VariableSpec `ebpf:"out_ifindex"`
-	PlainPort  *ebpf.VariableSpec `ebpf:"plain_port"`
-	Sent       *ebpf.VariableSpec `ebpf:"sent"`
-	Skipped    *ebpf.VariableSpec `ebpf:"skipped"`
-	Sports     *ebpf.VariableSpec `ebpf:"sports"`
-	Sum        *ebpf.VariableSpec `ebpf:"sum"`
+	Bounds       *ebpf.VariableSpec `ebpf:"bounds"`
+	Dsts         *ebpf.VariableSpec `ebpf:"dsts"`
+	Due          *ebpf.VariableSpec `ebpf:"due"`
+	FirstDst     *ebpf.VariableSpec `ebpf:"first_dst"`
+	FirstSport   *ebpf.VariableSpec `ebpf:"first_sport"`
+	FirstUnbound *ebpf.VariableSpec `ebpf:"first_unbound"`
+	Headers      *ebpf.VariableSpec `ebpf:"headers"`
+	Hostile      *ebpf.VariableSpec `ebpf:"hostile"`
+	Interval     *ebpf.VariableSpec `ebpf:"interval"`
+	Ipv6         *ebpf.VariableSpec `ebpf:"ipv6"`
+	Limit        *ebpf.VariableSpec `ebpf:"limit"`
+	OutIfindex   *ebpf.VariableSpec `ebpf:"out_ifindex"`
+	PlainPort    *ebpf.VariableSpec `ebpf:"plain_port"`
+	Sent         *ebpf.VariableSpec `ebpf:"sent"`
+	Skipped      *ebpf.VariableSpec `ebpf:"skipped"`
+	Source       *ebpf.VariableSpec `ebpf:"source"`
+	Sports       *ebpf.VariableSpec `ebpf:"sports"`
+	Sum          *ebpf.VariableSpec `ebpf:"sum"`
+	Unbounds     *ebpf.VariableSpec `ebpf:"unbounds"`
 }
 
 // bpfObjects contains all objects after they have been loaded into the kernel.
@@ -157,20 +167,25 @@ func (m *bpfMaps) Close() error {
 //
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfVariables struct {
-	Dsts       *ebpf.Variable `ebpf:"dsts"`
-	Due        *ebpf.Variable `ebpf:"due"`
-	FirstDst   *ebpf.Variable `ebpf:"first_dst"`
-	FirstSport *ebpf.Variable `ebpf:"first_sport"`
-	Headers    *ebpf.Variable `ebpf:"headers"`
-	Interval   *ebpf.Variable `ebpf:"interval"`
-	Ipv6       *ebpf.Variable `ebpf:"ipv6"`
-	Limit      *ebpf.Variable `ebpf:"limit"`
-	OutIfindex *ebpf.Variable `ebpf:"out_ifindex"`
-	PlainPort  *ebpf.Variable `ebpf:"plain_port"`
-	Sent       *ebpf.Variable `ebpf:"sent"`
-	Skipped    *ebpf.Variable `ebpf:"skipped"`
-	Sports     *ebpf.Variable `ebpf:"sports"`
-	Sum        *ebpf.Variable `ebpf:"sum"`
+	Bounds       *ebpf.Variable `ebpf:"bounds"`
+	Dsts         *ebpf.Variable `ebpf:"dsts"`
+	Due          *ebpf.Variable `ebpf:"due"`
+	FirstDst     *ebpf.Variable `ebpf:"first_dst"`
+	FirstSport   *ebpf.Variable `ebpf:"first_sport"`
+	FirstUnbound *ebpf.Variable `ebpf:"first_unbound"`
+	Headers      *ebpf.Variable `ebpf:"headers"`
+	Hostile      *ebpf.Variable `ebpf:"hostile"`
+	Interval     *ebpf.Variable `ebpf:"interval"`
+	Ipv6         *ebpf.Variable `ebpf:"ipv6"`
+	Limit        *ebpf.Variable `ebpf:"limit"`
+	OutIfindex   *ebpf.Variable `ebpf:"out_ifindex"`
+	PlainPort    *ebpf.Variable `ebpf:"plain_port"`
+	Sent         *ebpf.Variable `ebpf:"sent"`
+	Skipped      *ebpf.Variable `ebpf:"skipped"`
+	Source       *ebpf.Variable `ebpf:"source"`
+	Sports       *ebpf.Variable `ebpf:"sports"`
+	Sum          *ebpf.Variable `ebpf:"sum"`
+	Unbounds     *ebpf.Variable `ebpf:"unbounds"`
 }
 
 // bpfPrograms contains all programs after they have been loaded into the kernel.

@@ -8,6 +8,7 @@
 //
 //	generator.go   Generator: what is sent, how fast, from which CPU
 //	headers.go     the header bytes that every frame starts from
+//	mix.go         Mix: hostile frames among the ordinary ones
 //	run_unsafe.go  BPF_PROG_RUN in live-frame mode, which a signal ends
 //	sink.go        Sink, and Pass, which makes a veth end take redirected frames
 //	bpf/, generate.go, bpf_bpfel.*   the programs and what bpf2go makes of them
@@ -22,6 +23,10 @@
 // at the clock for each frame and sends it when it is due; a generator that was held up
 // makes up for 256 frames at most and counts the rest as skipped, so that it does not
 // itself cause the loss that it is to find.
+//
+// With a Mix a share of the frames is hostile, evenly spread among the others: to addresses
+// that nobody has bound, at their last hop, or malformed, each from a random network. Which
+// frame is, its number says; the ordinary ones are what they are without.
 //
 // Receiving a redirected frame, with the work of the contender's XDP program and the copy
 // into its AF_XDP socket, is done in the sender's softirq: on the generator's CPU.

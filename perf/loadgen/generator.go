@@ -34,6 +34,8 @@ type Config struct {
 	// the destination port.
 	SrcPorts int
 	Port     uint16
+
+	Mix Mix
 }
 
 // Bounds of Config.
@@ -65,16 +67,20 @@ func (c Config) check() error {
 	case c.SrcPorts < 1 || c.SrcPorts > maxSrcPorts:
 		return fmt.Errorf("loadgen: %d source ports: expected 1 to %d", c.SrcPorts, maxSrcPorts)
 	}
-	return nil
+	return c.Mix.check(c.FirstDst)
 }
 
-// low32 is the last four bytes of an address as a number.
+// low32 is the last four bytes of an address as a number; 0 of none.
 func low32(a netip.Addr) uint32 {
+	if !a.IsValid() {
+		return 0
+	}
 	b := a.As16()
 	return uint32(b[12])<<24 | uint32(b[13])<<16 | uint32(b[14])<<8 | uint32(b[15])
 }
 
-// Generator sends frames. One goroutine calls Run; Sent and Skipped may be called beside it.
+// Generator sends frames. One goroutine calls Run; Sent, Hostile and Skipped may be called
+// beside it.
 type Generator struct {
 	cfg   Config
 	frame []byte
@@ -88,6 +94,7 @@ type generatorObjects struct {
 	Interval *ebpf.Variable `ebpf:"interval"`
 	Due      *ebpf.Variable `ebpf:"due"`
 	Sent     *ebpf.Variable `ebpf:"sent"`
+	Hostile  *ebpf.Variable `ebpf:"hostile"`
 	Skipped  *ebpf.Variable `ebpf:"skipped"`
 }
 
@@ -113,7 +120,8 @@ func New(c Config) (*Generator, error) {
 	for name, value := range map[string]any{
 		"out_ifindex": uint32(ifi.Index), "ipv6": isV6, "headers": t.words(), "sum": t.sum,
 		"first_dst": low32(c.FirstDst), "dsts": uint32(c.Dsts),
-		"first_sport": uint32(FirstSrcPort), "sports": uint32(c.SrcPorts),
+		"first_sport": uint32(FirstSrcPort), "sports": uint32(c.SrcPorts), "source": varyingSource(c.Source),
+		"bounds": c.Mix.bounds(), "first_unbound": low32(c.Mix.FirstUnbound), "unbounds": uint32(c.Mix.Unbounds),
 	} {
 		if err := spec.Variables[name].Set(value); err != nil {
 			return nil, fmt.Errorf("loadgen: %w", err)
@@ -223,6 +231,9 @@ func pin(cpu int) (undo func(), err error) {
 // Sent is how many frames were given to the interface since New. The interface may have
 // dropped some: its own counters tell.
 func (g *Generator) Sent() uint64 { return read(g.objs.Sent) }
+
+// Hostile is how many of the frames sent were hostile.
+func (g *Generator) Hostile() uint64 { return read(g.objs.Hostile) }
 
 // Skipped is how many frames were not sent because the generator was held up.
 func (g *Generator) Skipped() uint64 { return read(g.objs.Skipped) }

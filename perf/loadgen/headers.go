@@ -2,6 +2,7 @@ package loadgen
 
 import (
 	"encoding/binary"
+	"net/netip"
 
 	"github.com/eipgw/eipgw/encap"
 )
@@ -16,11 +17,11 @@ const (
 
 const (
 	protoUDP = 17
-	hopLimit = 64
+	hopLimit = 64 // HOP_LIMIT of the program
 )
 
-// template is one frame with zeros where frames differ: the low four bytes of the
-// destination address, the source port and the checksum over them.
+// template is one frame with zeros where frames differ: four bytes of the source address,
+// the low four of the destination, the source port and the checksum over them.
 type template struct {
 	frame []byte
 	sum   uint32 // of the 16-bit words that the checksum covers, folded
@@ -42,7 +43,6 @@ func ipv4Template(f []byte, c Config) template {
 	binary.BigEndian.PutUint16(f[12:], 0x0800)
 	ip[0], ip[8], ip[9] = 0x45, hopLimit, protoUDP
 	binary.BigEndian.PutUint16(ip[2:], uint16(len(ip)))
-	copy(ip[12:], c.Source.AsSlice())
 	binary.BigEndian.PutUint16(udp[2:], c.Port)
 	binary.BigEndian.PutUint16(udp[4:], uint16(len(udp)))
 	return template{frame: f, sum: foldedSum(ip[:ipv4Len])}
@@ -54,6 +54,7 @@ func ipv6Template(f []byte, c Config) template {
 	ip[0], ip[6], ip[7] = 0x60, protoUDP, hopLimit
 	binary.BigEndian.PutUint16(ip[4:], uint16(len(udp)))
 	copy(ip[8:], c.Source.AsSlice())
+	clear(ip[12:16])
 	high := c.FirstDst.As16()
 	copy(ip[24:36], high[:])
 	binary.BigEndian.PutUint16(udp[2:], c.Port)
@@ -63,6 +64,16 @@ func ipv6Template(f []byte, c Config) template {
 	pseudo = binary.BigEndian.AppendUint32(pseudo, uint32(len(udp)))
 	pseudo = append(pseudo, 0, 0, 0, protoUDP)
 	return template{frame: f, sum: foldedSum(append(pseudo, udp...))}
+}
+
+// varyingSource is the four bytes of the source that the program writes: all of an IPv4
+// address, and in IPv6 the second four, by which a /48 is told from others of its /32.
+func varyingSource(a netip.Addr) uint32 {
+	b := a.AsSlice()
+	if a.Is6() {
+		b = b[4:]
+	}
+	return binary.BigEndian.Uint32(b)
 }
 
 func foldedSum(b []byte) uint32 { return uint32(^encap.Checksum(b, 0)) }

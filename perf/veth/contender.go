@@ -12,6 +12,7 @@ type contender interface {
 	reference() bool // whether others are compared with it
 	hugePages() int  // MiB that it needs
 	missing() error  // what is not there that it needs
+	traffic() traffic
 	start(context.Context, *topology) (process, error)
 }
 
@@ -24,6 +25,9 @@ type process interface {
 
 // contenders are all there are, in the order of their turns.
 func contenders(s settings) []contender {
+	if s.Hostile != "" {
+		return flooded(s)
+	}
 	cs := []contender{
 		&eipgw{settings: s, label: "eipgw", exe: s.Exe},
 		&testpmd{settings: s, label: "testpmd", eal: ",busy_budget=0"},

@@ -21,6 +21,9 @@
 // accounts (steal; how long the worker's and the generator's threads were ready to run
 // and did not) and is repeated.
 //
+// With -hostile the contenders are one build of eipgw, each with traffic of its own: ordinary
+// frames at a fixed rate, the same for all, and for all but the first a flood beside them.
+//
 // Files:
 //
 //	main.go       command line
@@ -28,6 +31,7 @@
 //	stand.go      one contender with all around it, and one turn of it
 //	topology.go   namespaces, links, addresses
 //	contender.go  what a contender is; eipgw.go, testpmd.go
+//	hostile.go    floods: contenders that get hostile frames beside the ordinary ones
 //	procfs.go     whose time the CPUs spent; huge pages; the machine in words
 //	report.go     medians, spread, ratios; Markdown and JSON
 package main

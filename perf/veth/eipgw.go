@@ -21,7 +21,8 @@ type eipgw struct {
 	label    string
 	exe      string
 	busyPoll int
-	other    bool // the build to compare with
+	other    bool   // what to compare with
+	flood    string // one of floods; "": none
 }
 
 const tunnelsInUse = 16 // VTEPs, with a VNI each, that the EIPs are spread over
@@ -33,10 +34,21 @@ func (e *eipgw) tunnels() bool   { return true }
 func (e *eipgw) reference() bool { return e.other }
 func (e *eipgw) hugePages() int  { return 0 }
 
+func (e *eipgw) traffic() traffic {
+	t := e.settings.traffic()
+	if e.flood != "" {
+		t.mix = e.mix(e.flood)
+	}
+	return t
+}
+
 func (e *eipgw) what() string {
 	s := fmt.Sprintf("eipgw run, one worker on CPU %d: looks up, encapsulates in Geneve, sends to one of %d VTEPs", workerCPU, tunnelsInUse)
 	if e.busyPoll > 0 {
 		s += fmt.Sprintf("; busy-poll: %d", e.busyPoll)
+	}
+	if e.flood != "" {
+		s += fmt.Sprintf("; %.0f %% of all frames are hostile: %s", 100*e.Share, e.flood)
 	}
 	return s
 }
@@ -54,6 +66,8 @@ type eipgwProcess struct {
 	ns  *lab.NS
 	cmd *exec.Cmd
 	dir string
+
+	started time.Time
 }
 
 // Command implements peers.Namespace.
@@ -80,8 +94,11 @@ func (e *eipgw) start(ctx context.Context, t *topology) (_ process, err error) {
 	if err != nil {
 		return nil, err
 	}
-	p.Gateway, err = peers.StartGateway(ctx, p, peers.GatewayConfig{Exe: exe, Dir: p.dir, YAML: e.config(t, bindings)})
-	return p, err
+	if p.Gateway, err = peers.StartGateway(ctx, p, peers.GatewayConfig{Exe: exe, Dir: p.dir, YAML: e.config(t, bindings)}); err != nil {
+		return nil, err
+	}
+	p.started = time.Now()
+	return p, nil
 }
 
 func (e *eipgw) config(t *topology, bindings string) string {
@@ -126,7 +143,8 @@ func vtep(i int) netip.Addr {
 
 func (p *eipgwProcess) pid() int { return p.cmd.Process.Pid }
 
-// notes are the drops that the gateway itself counted.
+// notes are the drops that the gateway itself counted, and what it made, and for how long it
+// has been there.
 func (p *eipgwProcess) notes() []string {
 	c, err := p.Counters(context.Background())
 	if err != nil {
@@ -137,6 +155,9 @@ func (p *eipgwProcess) notes() []string {
 		if d.Packets > 0 {
 			notes = append(notes, fmt.Sprintf("%s %d of %d", d.Reason, d.Packets, c.Received.Packets))
 		}
+	}
+	if c.Made > 0 {
+		notes = append(notes, fmt.Sprintf("made %d in %.1f s", c.Made, time.Since(p.started).Seconds()))
 	}
 	return notes
 }

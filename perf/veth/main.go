@@ -21,7 +21,10 @@ type settings struct {
 	EIPs     int           `json:"eips"`
 	Size     int           `json:"frame-size"` // with FCS
 	Arms     int           `json:"arms"`
-	Rate     float64       `json:"rate"` // frames a second that are offered; 0: as many as possible
+	Rate     float64       `json:"rate"`              // frames a second that are offered; 0: as many as possible
+	Hostile  string        `json:"hostile,omitempty"` // floods, see floods
+	Share    float64       `json:"hostile-share"`
+	Load     float64       `json:"load"`
 	Retries  int           `json:"retries"`
 	Steal    float64       `json:"largest-steal"`
 	Waiting  float64       `json:"largest-wait"`
@@ -46,6 +49,9 @@ func parse(args []string) (settings, error) {
 	f.IntVar(&s.Size, "size", 64, "bytes of a frame, its FCS of 4 bytes included")
 	f.IntVar(&s.Arms, "arms", 1, "1: frames leave by the interface that they came in by; 2: by another")
 	f.Float64Var(&s.Rate, "rate", 0, "frames a second that are offered; 0: as many as the generator can")
+	f.StringVar(&s.Hostile, "hostile", "", "floods, separated by commas, each beside ordinary frames at a fixed rate: "+strings.Join(floods, ", "))
+	f.Float64Var(&s.Share, "share", 0.5, "share of hostile frames among all in a flood")
+	f.Float64Var(&s.Load, "load", 0.6, "rate of ordinary frames with -hostile, unless -rate says it: this share of the highest")
 	f.IntVar(&s.Retries, "retries", 5, "how many times a disturbed turn is repeated")
 	f.Float64Var(&s.Steal, "steal", 0.01, "share of a CPU that the hypervisor may take before a turn counts as disturbed")
 	f.Float64Var(&s.Waiting, "waiting", 0.02, "share of the time that worker or generator may wait for their CPUs before it does")
@@ -66,7 +72,7 @@ func parse(args []string) (settings, error) {
 	case s.Rounds < 1, s.Turns < 1, s.Time <= 0, s.EIPs < 1, s.EIPs > maxEIPs, s.Arms != 1 && s.Arms != 2, s.Rate < 0:
 		return s, fmt.Errorf("expected rounds, turns and time > 0, eips from 1 to %d, arms 1 or 2, rate >= 0", maxEIPs)
 	}
-	return s, nil
+	return s, s.checkHostile()
 }
 
 func main() {
@@ -87,6 +93,14 @@ func main() {
 func run(ctx context.Context, s settings) error {
 	if err := preconditions(); err != nil {
 		return err
+	}
+	if s.Hostile != "" && s.Rate == 0 {
+		rate, most, err := calibrate(ctx, s)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(os.Stderr, most.line())
+		s.Rate = rate
 	}
 	cs, err := choose(contenders(s), s.selected)
 	if err != nil {

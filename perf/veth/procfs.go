@@ -103,6 +103,19 @@ func busiest(now, earlier map[int]threadTime) threadTime {
 	return most
 }
 
+// residentKiB is the memory that a process occupies now (proc_pid_status(5)).
+func residentKiB(pid int) (n int, err error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	m := regexp.MustCompile(`(?m)^VmRSS:\s*(\d+) kB$`).FindSubmatch(text)
+	if m == nil {
+		return 0, fmt.Errorf("/proc/%d/status has no VmRSS", pid)
+	}
+	return strconv.Atoi(string(m[1]))
+}
+
 // machine is what results depend on.
 type machine struct {
 	CPU        string `json:"cpu"`

@@ -23,6 +23,8 @@ type summary struct {
 	What      string  `json:"what"`
 	Rate      spread  `json:"rate"`    // of the rounds
 	Offered   float64 `json:"offered"` // medians, as what follows
+	Hostile   float64 `json:"hostile"`
+	Arrived   spread  `json:"arrived"` // of the rounds
 	CPU       struct {
 		Generator float64 `json:"generator"`
 		Worker    float64 `json:"worker"`
@@ -86,6 +88,8 @@ func (r *report) summarize(cs []contender) {
 		ts := r.of(c.name())
 		s := summary{Contender: c.name(), What: c.what(), Rate: spreadOf(column(ts, rateOf))}
 		s.Offered = median(column(ts, func(t trial) float64 { return t.Offered }))
+		s.Hostile = median(column(ts, func(t trial) float64 { return t.Hostile }))
+		s.Arrived = spreadOf(column(ts, func(t trial) float64 { return t.Arrived }))
 		s.CPU.Generator = median(column(ts, func(t trial) float64 { return t.Generator.busy() }))
 		s.CPU.Worker = median(column(ts, func(t trial) float64 { return t.Worker.busy() }))
 		s.NsPerFrame = median(column(ts, func(t trial) float64 { return 1e9 * t.Worker.busy() / t.Rate }))
@@ -130,11 +134,24 @@ func (r *report) markdown() string {
 			m.Rate.Median/1e6, m.Rate.Min/1e6, m.Rate.Max/1e6, m.NsPerFrame, 100*m.CPU.Generator, 100*m.CPU.Worker,
 			m.Offered/1e6, m.Turns, m.Disturbed, m.Discarded)
 	}
+	r.floods(&b)
 	r.ratios(&b)
 	for _, m := range r.Summary {
 		fmt.Fprintf(&b, "- %s: %s.\n", m.Contender, m.What)
 	}
 	return b.String()
+}
+
+// floods adds a table of what came of ordinary frames, if there were hostile ones.
+func (r *report) floods(b *strings.Builder) {
+	if r.Settings.Hostile == "" {
+		return
+	}
+	fmt.Fprint(b, "\n| Ordinary frames | offered Mpps | hostile Mpps beside them | arrived % |\n|---|---|---|---|\n")
+	for _, m := range r.Summary {
+		fmt.Fprintf(b, "| %s | %.3f | %.3f | %.2f [%.2f, %.2f] |\n", m.Contender, m.Offered/1e6, m.Hostile/1e6,
+			100*m.Arrived.Median, 100*m.Arrived.Min, 100*m.Arrived.Max)
+	}
 }
 
 // ratios adds a table with a row for each contender and a column for each reference.
@@ -157,7 +174,7 @@ func (r *report) ratios(b *strings.Builder) {
 	for _, m := range rows {
 		fmt.Fprintf(b, "| %s |", m.Contender)
 		for _, x := range m.Ratios {
-			fmt.Fprintf(b, " **%.2f** [%.2f, %.2f] |", x.Median, x.Min, x.Max)
+			fmt.Fprintf(b, " **%.3f** [%.3f, %.3f] |", x.Median, x.Min, x.Max)
 		}
 		fmt.Fprintln(b)
 	}

@@ -17,12 +17,16 @@ type trial struct {
 	Round     int       `json:"round"`
 	Rate      float64   `json:"rate"`    // frames a second that came out of the contender: median of its turns
 	Rates     []float64 `json:"rates"`   // of each turn
-	Offered   float64   `json:"offered"` // frames a second that the generator sent, likewise
+	Offered   float64   `json:"offered"` // ordinary frames a second that the generator sent, likewise
+	Hostile   float64   `json:"hostile"` // hostile ones beside them, likewise
+	Arrived   float64   `json:"arrived"` // share of the ordinary ones that came out, likewise
 
 	Received  loadgen.Count `json:"received"` // in all its turns, as what follows
 	Skipped   uint64        `json:"skipped"`  // frames that the generator did not send in time
 	Generator cpuTime       `json:"generator-cpu"`
 	Worker    cpuTime       `json:"worker-cpu"`
+
+	Resident []int `json:"resident"` // KiB of memory at the end of each turn
 
 	Disturbed int      `json:"disturbed"` // turns that count although they were disturbed
 	Discarded int      `json:"discarded"` // turns that do not count because they were disturbed
@@ -31,10 +35,17 @@ type trial struct {
 }
 
 func (t trial) line() string {
-	s := fmt.Sprintf("round %d  %-18s %7.3f Mpps of %6.3f offered   CPU %d %3.0f %%, CPU %d %3.0f %%", t.Round, t.Contender,
-		t.Rate/1e6, t.Offered/1e6, generatorCPU, 100*t.Generator.busy(), workerCPU, 100*t.Worker.busy())
+	flood := ""
+	if t.Hostile > 0 {
+		flood = fmt.Sprintf(" beside %.3f hostile", t.Hostile/1e6)
+	}
+	s := fmt.Sprintf("round %d  %-18s %7.3f Mpps of %6.3f offered%s   CPU %d %3.0f %%, CPU %d %3.0f %%", t.Round, t.Contender,
+		t.Rate/1e6, t.Offered/1e6, flood, generatorCPU, 100*t.Generator.busy(), workerCPU, 100*t.Worker.busy())
 	if t.Disturbed+t.Discarded > 0 {
 		s += fmt.Sprintf("   disturbed turns: %d, and %d more repeated", t.Disturbed, t.Discarded)
+	}
+	if n := len(t.Resident); n > 0 {
+		s += fmt.Sprintf("   RSS %.1f to %.1f MiB", float64(t.Resident[0])/1024, float64(t.Resident[n-1])/1024)
 	}
 	return strings.Join(append([]string{s}, t.Notes...), "   ")
 }
@@ -107,20 +118,30 @@ func (st *stand) calmTurn(ctx context.Context) (best turn, others []turn, err er
 // turn is the difference between two readings of all counters.
 type turn struct {
 	time              time.Duration
-	sent, skipped     uint64
+	sent, hostile     uint64 // hostile ones are part of those sent
+	skipped           uint64
 	received          loadgen.Count
 	generator, worker cpuTime // ticks
+	resident          int     // KiB of the contender's memory at its end
 
 	// Shares of the time for which the threads waited for a CPU.
 	generatorWait, workerWait float64
 }
 
 func (t turn) rate() float64    { return float64(t.received.Frames) / t.time.Seconds() }
-func (t turn) offered() float64 { return float64(t.sent) / t.time.Seconds() }
+func (t turn) offered() float64 { return float64(t.sent-t.hostile) / t.time.Seconds() }
+func (t turn) flood() float64   { return float64(t.hostile) / t.time.Seconds() }
+func (t turn) arrived() float64 {
+	return float64(t.received.Frames) / max(1, float64(t.sent-t.hostile))
+}
 
-// disturbance is the share of the time that somebody else had.
+// missed is the share of frames that the generator did not send in time.
+func (t turn) missed() float64 { return float64(t.skipped) / max(1, float64(t.sent+t.skipped)) }
+
+// disturbance is the share of the time that somebody else had, or of the frames that were
+// not sent for it.
 func (t turn) disturbance() float64 {
-	return max(t.generator.shares().Steal, t.worker.shares().Steal, t.generatorWait, t.workerWait)
+	return max(t.generator.shares().Steal, t.worker.shares().Steal, t.generatorWait, t.workerWait, t.missed())
 }
 
 // disturber is who had more of the time than the settings allow; empty if nobody.
@@ -132,6 +153,8 @@ func (t turn) disturber(s settings) string {
 		return fmt.Sprintf("worker waited %.1f %%", 100*t.workerWait)
 	case t.generatorWait > s.Waiting:
 		return fmt.Sprintf("generator waited %.1f %%", 100*t.generatorWait)
+	case t.missed() > s.Waiting:
+		return fmt.Sprintf("generator sent %.1f %% too few", 100*t.missed())
 	}
 	return ""
 }
@@ -139,7 +162,11 @@ func (t turn) disturber(s settings) string {
 // sum makes one trial of a contender's turns.
 func sum(turns []turn, s settings) trial {
 	t := trial{Rates: column(turns, turn.rate)}
+	for _, u := range turns {
+		t.Resident = append(t.Resident, u.resident)
+	}
 	t.Rate, t.Offered = median(t.Rates), median(column(turns, turn.offered))
+	t.Hostile, t.Arrived = median(column(turns, turn.flood)), median(column(turns, turn.arrived))
 	for _, u := range turns {
 		t.Received.Frames += u.received.Frames
 		t.Received.Bytes += u.received.Bytes

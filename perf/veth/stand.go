@@ -25,13 +25,14 @@ type stand struct {
 	sink      *loadgen.Sink
 	process   process
 	gen       *loadgen.Generator
+	traffic   traffic
 
 	closers []func() error
 }
 
 // open starts a contender and returns when it forwards.
 func open(ctx context.Context, s settings, c contender) (_ *stand, err error) {
-	st := &stand{settings: s, contender: c}
+	st := &stand{settings: s, contender: c, traffic: c.traffic()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, st.close())
@@ -49,7 +50,7 @@ func open(ctx context.Context, s settings, c contender) (_ *stand, err error) {
 		return nil, err
 	}
 	st.closers = append(st.closers, st.process.stop)
-	if st.gen, err = st.topology.generator(s); err != nil {
+	if st.gen, err = st.topology.generator(s, st.traffic.mix); err != nil {
 		return nil, err
 	}
 	st.closers = append(st.closers, st.gen.Close)
@@ -77,8 +78,8 @@ func (st *stand) thaw() error   { return unix.Kill(st.process.pid(), unix.SIGCON
 // patience is how long a contender may take to start.
 const patience = 30 * time.Second
 
-// waitUntilForwarding sends a few frames again and again until all of one go come out
-// as they should.
+// waitUntilForwarding sends a few frames again and again until all ordinary ones of one go
+// come out as they should.
 func (st *stand) waitUntilForwarding(ctx context.Context) error {
 	const frames, rate = 64, 10_000
 	var got loadgen.Counts
@@ -87,6 +88,7 @@ func (st *stand) waitUntilForwarding(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		hostile := st.gen.Hostile()
 		if err := st.send(ctx, loadgen.Load{Frames: frames, Rate: rate}, nil); err != nil {
 			return err
 		}
@@ -94,7 +96,7 @@ func (st *stand) waitUntilForwarding(ctx context.Context) error {
 		if got, err = st.sink.Counts(); err != nil {
 			return err
 		}
-		if st.forwarded(got).Sub(st.forwarded(before)).Frames == frames {
+		if st.forwarded(got).Sub(st.forwarded(before)).Frames == frames-(st.gen.Hostile()-hostile) {
 			return nil
 		}
 		if ctx.Err() != nil {
@@ -124,12 +126,13 @@ func (st *stand) send(ctx context.Context, l loadgen.Load, thread chan<- int) er
 
 // reading is all counters at one moment.
 type reading struct {
-	at            time.Time
-	cpus          [2]cpuTime
-	generator     threadTime
-	threads       map[int]threadTime
-	counts        loadgen.Counts
-	sent, skipped uint64
+	at        time.Time
+	cpus      [2]cpuTime
+	generator threadTime
+	threads   map[int]threadTime
+	counts    loadgen.Counts
+
+	sent, hostile, skipped uint64
 }
 
 func (st *stand) read(generatorThread int) (r reading, err error) {
@@ -140,7 +143,7 @@ func (st *stand) read(generatorThread int) (r reading, err error) {
 	r.cpus, err3 = cpuTimes()
 	r.at = time.Now()
 	r.counts, err4 = st.sink.Counts()
-	r.sent, r.skipped = st.gen.Sent(), st.gen.Skipped()
+	r.sent, r.hostile, r.skipped = st.gen.Sent(), st.gen.Hostile(), st.gen.Skipped()
 	return r, errors.Join(err1, err2, err3, err4)
 }
 
@@ -151,7 +154,7 @@ func (st *stand) turn(ctx context.Context) (t turn, err error) {
 	}
 	loaded, stop := context.WithCancel(ctx)
 	done, thread := make(chan error, 1), make(chan int, 1)
-	go func() { done <- st.send(loaded, loadgen.Load{Rate: st.Rate}, thread) }()
+	go func() { done <- st.send(loaded, loadgen.Load{Rate: st.traffic.total()}, thread) }()
 	defer func() {
 		stop()
 		err = errors.Join(err, <-done, st.freeze())
@@ -167,15 +170,18 @@ func (st *stand) turn(ctx context.Context) (t turn, err error) {
 	if err := st.passTime(ctx); err != nil {
 		return t, err
 	}
-	last, err := st.read(tid)
-	return st.compare(first, last), err
+	last, err1 := st.read(tid)
+	t = st.compare(first, last)
+	var err2 error
+	t.resident, err2 = residentKiB(st.process.pid())
+	return t, errors.Join(err1, err2)
 }
 
 func (st *stand) compare(first, last reading) turn {
 	d := last.at.Sub(first.at)
 	waited := func(now, earlier threadTime) float64 { return now.since(earlier).waited.Seconds() / d.Seconds() }
 	return turn{
-		time: d, sent: last.sent - first.sent, skipped: last.skipped - first.skipped,
+		time: d, sent: last.sent - first.sent, hostile: last.hostile - first.hostile, skipped: last.skipped - first.skipped,
 		received:      st.forwarded(last.counts).Sub(st.forwarded(first.counts)),
 		generator:     last.cpus[0].since(first.cpus[0]),
 		worker:        last.cpus[1].since(first.cpus[1]),

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/binary"
 	"errors"
 	"net/netip"
 	"strconv"
@@ -32,6 +33,12 @@ var (
 	wireNames = [2]string{"w0", "w1"}
 	portNames = [2]string{"p0", "p1"}
 )
+
+// lastEIP is the last of n EIPs.
+func lastEIP(n int) netip.Addr {
+	b := firstEIP.As4()
+	return netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, binary.BigEndian.Uint32(b[:])+uint32(n-1))))
+}
 
 // pfifo is how many frames a contender's end holds when the wire is full: with a queue,
 // the kernel tells a sender that it is full, without, it drops.
@@ -77,13 +84,13 @@ func link(i, host int) netip.Prefix {
 	return netip.MustParsePrefix("10.0." + strconv.Itoa(i) + "." + strconv.Itoa(host) + "/24")
 }
 
-func (t *topology) generator(s settings) (g *loadgen.Generator, err error) {
+func (t *topology) generator(s settings, mix loadgen.Mix) (g *loadgen.Generator, err error) {
 	const fcs = 4
 	err = t.wire.Do(func() error {
 		g, err = loadgen.New(loadgen.Config{
 			Interface: wireNames[0], CPU: generatorCPU, Size: s.Size - fcs,
 			SrcMAC: wireMACs[0], DstMAC: portMACs[0], Source: client, FirstDst: firstEIP, Dsts: s.EIPs,
-			SrcPorts: srcPorts, Port: plainPort,
+			SrcPorts: srcPorts, Port: plainPort, Mix: mix,
 		})
 		return err
 	})

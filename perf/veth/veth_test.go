@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,7 +53,7 @@ func TestSummaryComparesWithEveryReference(t *testing.T) {
 	assert.Empty(t, r.Summary[2].Ratios, "a reference is compared with nothing")
 	text := r.markdown()
 	assert.Contains(t, text, "| new | 2.000 [1.000, 3.000] | 375 |")
-	assert.Contains(t, text, "| Ratio of rates, turn by turn | to slow | to fast |\n|---|---|---|\n| new | **4.00** [2.00, 6.00] | **2.50** [1.00, 3.00] |\n")
+	assert.Contains(t, text, "| Ratio of rates, turn by turn | to slow | to fast |\n|---|---|---|\n| new | **4.000** [2.000, 6.000] | **2.500** [1.000, 3.000] |\n")
 
 	file := filepath.Join(t.TempDir(), "out")
 	require.NoError(t, r.write(file))
@@ -67,21 +68,28 @@ func TestTurnsAddUp(t *testing.T) {
 	s := settings{Steal: 0.01, Waiting: 0.02}
 	at := func(frames uint64, steal, wait float64) turn {
 		return turn{
-			time: time.Second, sent: 2 * frames, skipped: 1, received: loadgen.Count{Frames: frames, Bytes: 60 * frames},
-			worker: cpuTime{User: 50, Idle: 50}, generator: cpuTime{System: 100 * (1 - steal), Steal: 100 * steal}, workerWait: wait,
+			time: time.Second, sent: 2 * frames, hostile: frames / 2, skipped: 1,
+			received: loadgen.Count{Frames: frames, Bytes: 60 * frames},
+			worker:   cpuTime{User: 50, Idle: 50}, generator: cpuTime{System: 100 * (1 - steal), Steal: 100 * steal}, workerWait: wait,
 		}
 	}
-	got := sum([]turn{at(10, 0, 0), at(40, 0.05, 0), at(30, 0, 0.04)}, s)
-	assert.InDelta(t, 30, got.Rate, 1e-9)
-	assert.Equal(t, []float64{10, 40, 30}, got.Rates)
-	assert.InDelta(t, 60, got.Offered, 1e-9)
-	assert.Equal(t, loadgen.Count{Frames: 80, Bytes: 4800}, got.Received)
+	got := sum([]turn{at(1000, 0, 0), at(4000, 0.05, 0), at(3000, 0, 0.04)}, s)
+	assert.InDelta(t, 3000, got.Rate, 1e-9)
+	assert.Equal(t, []float64{1000, 4000, 3000}, got.Rates)
+	assert.InDelta(t, 4500, got.Offered, 1e-9)
+	assert.InDelta(t, 1500, got.Hostile, 1e-9)
+	assert.InDelta(t, 1/1.5, got.Arrived, 1e-9)
+	assert.Equal(t, loadgen.Count{Frames: 8000, Bytes: 480_000}, got.Received)
 	assert.EqualValues(t, 3, got.Skipped)
 	assert.InDelta(t, 0.5, got.Worker.busy(), 1e-9)
 	assert.InDelta(t, 0.05/3, got.Generator.Steal, 1e-9)
 	assert.Equal(t, 2, got.Disturbed)
 	assert.Equal(t, []string{"5.0 % stolen", "worker waited 4.0 %"}, got.By)
-	assert.Empty(t, at(1, 0.01, 0.02).disturber(s))
+	assert.Empty(t, at(1000, 0.01, 0.02).disturber(s))
+	late := at(1000, 0, 0)
+	late.skipped = 500
+	assert.Equal(t, "generator sent 20.0 % too few", late.disturber(s))
+	assert.InDelta(t, 0.2, late.disturbance(), 1e-9)
 }
 
 func TestMedian(t *testing.T) {
@@ -135,13 +143,60 @@ func TestCommandLine(t *testing.T) {
 	assert.ErrorContains(t, (&eipgw{exe: "/no/such/file"}).missing(), "make build")
 }
 
+func TestCommandLineOfFloods(t *testing.T) {
+	s, err := parse([]string{"-hostile", "unbound,all", "-share", "0.6", "-eips", "256", "-rate", "1000"})
+	require.NoError(t, err)
+	cs := contenders(s)
+	require.Len(t, cs, 3)
+	quiet, unbound, all := cs[0], cs[1], cs[2]
+	assert.True(t, quiet.reference())
+	assert.False(t, unbound.reference())
+	assert.Zero(t, quiet.traffic().mix.Share())
+	assert.InDelta(t, 1000, quiet.traffic().total(), 1e-9)
+	for _, c := range []contender{unbound, all} {
+		assert.InDelta(t, 0.6, c.traffic().mix.Share(), 1e-9)
+		assert.InDelta(t, 2500, c.traffic().total(), 1e-6, "1000 ordinary frames are 0.4 of them")
+	}
+	m := all.traffic().mix
+	assert.InDelta(t, 0.2, m.TTL, 1e-9)
+	assert.Equal(t, "100.0.1.0", m.FirstUnbound.String())
+	assert.Equal(t, 1<<24-256, m.Unbounds)
+	assert.Equal(t, unbound.traffic().mix.Unbound, unbound.traffic().mix.Share())
+	for _, bad := range [][]string{{"ddos"}, {"ttl,"}, {"ttl", "-share", "1"}, {"ttl", "-share", "0"}, {"ttl", "-load", "0"},
+		{"ttl", "-eips", "16777216"}, {"ttl", "-against", "bin/other"}} {
+		_, err := parse(append([]string{"-hostile"}, bad...))
+		assert.Error(t, err, "%v", bad)
+	}
+}
+
+func TestReportOfFloods(t *testing.T) {
+	r := report{Settings: settings{Hostile: "ttl"}}
+	for i, name := range []string{"quiet", "ttl"} {
+		ts := trialsOf(name, 1e6, 0.98e6)
+		for j := range ts {
+			ts[j].Offered, ts[j].Hostile, ts[j].Arrived = 1e6, float64(i)*2e6, ts[j].Rate/1e6
+		}
+		r.Trials = append(r.Trials, ts...)
+	}
+	r.summarize([]contender{fake{label: "quiet", ref: true}, fake{label: "ttl"}})
+	text := r.markdown()
+	assert.Contains(t, text, "| quiet | 1.000 | 0.000 | 99.00 [98.00, 100.00] |\n| ttl | 1.000 | 2.000 | 99.00 [98.00, 100.00] |\n")
+	assert.Contains(t, text, "| ttl | **1.000** [1.000, 1.000] |")
+}
+
+// build makes an eipgw binary.
+func build(t *testing.T) string {
+	exe := filepath.Join(t.TempDir(), "eipgw")
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", exe, "github.com/eipgw/eipgw/cmd/eipgw").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	return exe
+}
+
 // A round with two real gateways, slow enough for any machine: what comes of it is
 // plausible, and nothing is left.
 func TestRound(t *testing.T) {
 	lab.Need(t, lab.Root, lab.Tool("go"), lab.Tool("nsenter"), lab.That(preconditions))
-	exe := filepath.Join(t.TempDir(), "eipgw")
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", exe, "github.com/eipgw/eipgw/cmd/eipgw").CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	exe := build(t)
 	for _, arms := range []int{1, 2} {
 		s := settings{
 			Arms: arms, EIPs: 16, Size: 64, Rate: 5000, Turns: 2, Retries: 1, Steal: 1, Waiting: 1,
@@ -157,4 +212,31 @@ func TestRound(t *testing.T) {
 			assert.InDelta(t, 1, got.Worker.busy()+got.Worker.Idle+got.Worker.Steal, 1e-9)
 		}
 	}
+}
+
+// The same with a flood beside the ordinary frames: only those are tunneled.
+func TestRoundWithFloods(t *testing.T) {
+	lab.Need(t, lab.Root, lab.Tool("go"), lab.Tool("nsenter"), lab.That(preconditions))
+	s := settings{
+		Arms: 1, EIPs: 16, Size: 64, Rate: 5000, Turns: 1, Retries: 0, Steal: 1, Waiting: 1,
+		Warm: 10 * time.Millisecond, Time: 200 * time.Millisecond, Hostile: "all", Share: 0.75, Exe: build(t),
+	}
+	ts, err := round(t.Context(), s, contenders(s))
+	require.NoError(t, err)
+	require.Len(t, ts, 2)
+	quiet, flooded := ts[0], ts[1]
+	assert.Zero(t, quiet.Hostile)
+	assert.Positive(t, flooded.Rate)
+	assert.InDelta(t, 3, flooded.Hostile/flooded.Offered, 0.1)
+	for _, got := range ts {
+		assert.Equal(t, got.Received.Frames*(46+64), got.Received.Bytes)
+		require.Len(t, got.Resident, 1)
+		assert.Greater(t, got.Resident[0], 1024)
+		assert.Contains(t, got.line(), " RSS ")
+	}
+	notes := strings.Join(flooded.Notes, "\n")
+	for _, reason := range []string{"no_binding ", "ttl_expired ", "bad_ipv4_header ", "bad_ipv4_checksum ", "made "} {
+		assert.Contains(t, notes, reason)
+	}
+	assert.NotContains(t, strings.Join(quiet.Notes, "\n"), "made ")
 }

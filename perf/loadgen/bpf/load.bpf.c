@@ -20,12 +20,17 @@
 #define UDP_LEN 8
 
 // Offsets in the frames that generate fills.
+#define IPV4_FIRST ETH_LEN // version and length of the header
+#define IPV4_TTL 22
 #define IPV4_CHECK 24
 #define IPV4_DST 30
 #define IPV4_SPORT 34
+#define IPV6_LENGTH 18
+#define IPV6_HOP_LIMIT 21
 #define IPV6_DST_LOW 50 // the last four bytes of the destination
 #define IPV6_SPORT 54
 #define IPV6_UDP_CHECK 60
+#define SRC 26 // the IPv4 source; of an IPv6 one the second four bytes, in which networks differ
 
 // What generate is to do: written by user space before the program is loaded.
 volatile const __u32 out_ifindex;
@@ -36,6 +41,19 @@ volatile const __u32 first_dst;  // the last four bytes of the first destination
 volatile const __u32 dsts;       // how many destinations there are
 volatile const __u32 first_sport;
 volatile const __u32 sports;     // how many source ports there are
+volatile const __u32 source;     // the four bytes at SRC of frames that are not hostile
+
+// What is mixed in. Of all frames, in 1/2^32, those below the first bound are of the first
+// hostile kind, those from there to the next bound of the next one, the rest is ordinary.
+enum kind {
+	KIND_UNBOUND,
+	KIND_TTL,
+	KIND_MALFORMED,
+	KIND_ORDINARY,
+};
+volatile const __u64 bounds[KIND_ORDINARY];
+volatile const __u32 first_unbound; // likewise, of the destinations of KIND_UNBOUND
+volatile const __u32 unbounds;
 
 // The load, written by user space before each run.
 volatile __u64 limit;    // frames in all, since the program was loaded
@@ -43,6 +61,7 @@ volatile __u64 interval; // 1/1024 ns from frame to frame, 0: as fast as it goes
 
 // What generate has done.
 volatile __u64 sent;    // frames given to the interface
+volatile __u64 hostile; // those of them that are not ordinary
 volatile __u64 skipped; // frames that were not sent in time, and not made up for
 volatile __u64 due;     // when the next frame is to go, in 1/1024 ns; 0: at once
 
@@ -89,15 +108,53 @@ static __always_inline __u32 below(__u32 random, __u32 n)
 	return ((__u64)random * n) >> 32;
 }
 
+// kind_of is what the n-th frame is. Multiples of the golden ratio divide evenly: however
+// few frames are looked at, each kind has nearly its share.
+static __always_inline enum kind kind_of(__u64 n)
+{
+	__u64 at = (__u32)n * 0x9e3779b1;
+
+	if (at < bounds[KIND_UNBOUND])
+		return KIND_UNBOUND;
+	if (at < bounds[KIND_TTL])
+		return KIND_TTL;
+	if (at < bounds[KIND_MALFORMED])
+		return KIND_MALFORMED;
+	return KIND_ORDINARY;
+}
+
+// words adds the halves of a number up.
+static __always_inline __u32 words(__u32 n)
+{
+	return (n >> 16) + (n & 0xffff);
+}
+
 // checksum adds what varies to sum, and folds (RFC 1071). It is the IP header's, or UDP's
 // over IPv6, in which zero is written as its other form (RFC 8200 section 8.1).
-static __always_inline __be16 checksum(__u32 dst, __u32 sport)
+static __always_inline __be16 checksum(__u32 varies)
 {
-	__u32 s = sum + (dst >> 16) + (dst & 0xffff) + sport;
+	__u32 s = words(words(sum + varies));
 
-	s = (s & 0xffff) + (s >> 16);
-	s = (s & 0xffff) + (s >> 16);
 	return bpf_htons(~s);
+}
+
+// TTL_BY_ONE is what a TTL of 1 instead of HOP_LIMIT, in the upper half of its word, adds
+// to a sum (RFC 1071 section 2: the one's complement of what it takes away).
+#define HOP_LIMIT 64
+#define TTL_BY_ONE (0xffff - ((HOP_LIMIT - 1) << 8))
+
+// spoil makes one of two mistakes: a wrong checksum or a header shorter than the shortest
+// in IPv4, another version or a length beyond the frame in IPv6.
+static __always_inline void spoil(void *p, int which)
+{
+	if (ipv6 && which)
+		*(__u8 *)(p + ETH_LEN) = 0x50;
+	else if (ipv6)
+		*(__u8 *)(p + IPV6_LENGTH) = 0xff;
+	else if (which)
+		*(__u16 *)(p + IPV4_CHECK) ^= 0x5555;
+	else
+		*(__u8 *)(p + IPV4_FIRST) = 0x44;
 }
 
 SEC("xdp")
@@ -116,6 +173,16 @@ int generate(struct xdp_md *ctx)
 	__u32 x = scramble(n);
 	__u32 dst = first_dst + below(x, dsts);
 	__u32 sport = first_sport + below(x * 0xc2b2ae35, sports);
+	__u32 src = source;
+
+	enum kind kind = kind_of(n);
+	if (kind != KIND_ORDINARY) {
+		__u32 any = x * 0x27d4eb2f;
+		hostile++;
+		src ^= ipv6 ? any : any >> 8; // not into another class of addresses
+		if (kind == KIND_UNBOUND)
+			dst = first_unbound + below(x, unbounds);
+	}
 
 	// A frame comes back as its receiver left it: every header byte is written anew.
 #pragma unroll
@@ -123,20 +190,31 @@ int generate(struct xdp_md *ctx)
 		*(__u64 *)(p + 8 * i) = headers[i];
 	if (!ipv6) {
 		*(__u16 *)(p + 40) = headers[5];
+		__u32 varies = words(dst) + words(src);
+		*(__be32 *)(p + SRC) = bpf_htonl(src);
 		*(__be32 *)(p + IPV4_DST) = bpf_htonl(dst);
 		*(__be16 *)(p + IPV4_SPORT) = bpf_htons(sport);
-		*(__be16 *)(p + IPV4_CHECK) = checksum(dst, 0);
+		if (kind == KIND_TTL) {
+			*(__u8 *)(p + IPV4_TTL) = 1;
+			varies += TTL_BY_ONE;
+		}
+		*(__be16 *)(p + IPV4_CHECK) = checksum(varies);
 	} else {
 		if (p + ETH_LEN + IPV6_LEN + UDP_LEN > end)
 			return XDP_ABORTED;
 		*(__u64 *)(p + 40) = headers[5];
 		*(__u64 *)(p + 48) = headers[6];
 		*(__u32 *)(p + 56) = headers[7];
+		*(__be32 *)(p + SRC) = bpf_htonl(src);
 		*(__be32 *)(p + IPV6_DST_LOW) = bpf_htonl(dst);
 		*(__be16 *)(p + IPV6_SPORT) = bpf_htons(sport);
-		__be16 check = checksum(dst, sport);
+		__be16 check = checksum(words(dst) + words(src) + sport);
 		*(__be16 *)(p + IPV6_UDP_CHECK) = check ? check : 0xffff;
+		if (kind == KIND_TTL)
+			*(__u8 *)(p + IPV6_HOP_LIMIT) = 1;
 	}
+	if (kind == KIND_MALFORMED)
+		spoil(p, x & 1);
 	return bpf_redirect(out_ifindex, 0);
 }
 
