@@ -163,6 +163,9 @@ func TestOwnSource(t *testing.T) {
 		r.forward(patch4(udp7, 26, 10, 0, 1, 3))
 
 		own4, own6 := patch4(patch4(udp7, 26, 10, 0, 1, 2), 23, 1), patch(patch(tcp6to7, 37, 9), 20, 58)
+		for _, fragment := range [][]byte{{0x20, 0}, {0, 4}, {0x20, 4}} { // no gateway sends an error in pieces
+			assert.Equal(t, dataplane.ReasonOwnSource, r.drop(patch4(patch(own4, 34, 3), 20, fragment...)))
+		}
 		for kind, pass := range map[byte]bool{3: true, 11: true, 0: false, 5: false, 8: false} {
 			assert.Equal(t, pass, r.process(patch(own4, 34, kind))[0].Verdict == dataplane.Forward, "ICMP %d", kind)
 			r.release()

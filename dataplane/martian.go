@@ -57,7 +57,7 @@ func (s *suspects) check4(h *[ipv4Len]byte, payload []byte) Reason {
 		return ReasonMartianSource
 	case s.martians && martian4(dst):
 		return ReasonMartianDestination
-	case slices.Contains(s.own4, src) && !isError4(h[9], payload):
+	case slices.Contains(s.own4, src) && !isError4(h, payload):
 		return ReasonOwnSource
 	}
 	return ReasonNone
@@ -77,9 +77,10 @@ func (s *suspects) check6(src, dst fib.Addr6, next uint8, payload []byte) Reason
 }
 
 // isError4 says whether a packet is an ICMP error of the kinds that a gateway sends:
-// destination unreachable or time exceeded (RFC 792).
-func isError4(protocol uint8, payload []byte) bool {
-	return protocol == protoICMP && len(payload) > 0 && (payload[0] == 3 || payload[0] == 11)
+// destination unreachable or time exceeded (RFC 792), and whole, as they are.
+func isError4(h *[ipv4Len]byte, payload []byte) bool {
+	return h[9] == protoICMP && binary.BigEndian.Uint16(h[6:])&(moreFragments|offsetMask) == 0 &&
+		len(payload) > 0 && (payload[0] == icmpUnreachable || payload[0] == icmpTimeExceeded)
 }
 
 // isError6 says whether a packet is an ICMPv6 error: a type below 128 (RFC 4443 section
