@@ -27,7 +27,7 @@ var differences = []difference{
 	{name: "options of errors", why: "none; the kernel echoes those that record (RFC 792 asks for neither)", field: "options"},
 	{name: "length of the quote",
 		why:   "as much as makes 576 or 1280 bytes (RFC 1812 section 4.3.2.3, RFC 4443 section 2.4 (c)); the kernel takes echoed options off",
-		field: "length of the quote"},
+		field: "length of the quote by that of the options"},
 
 	{name: "options that end nowhere",
 		why: "a broken packet is dropped in silence (RFC 1812 section 5.3.13.4 has such options ignored); the kernel sends parameter problem (RFC 1812 section 4.3.3.5)",

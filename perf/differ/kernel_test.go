@@ -40,7 +40,7 @@ type kernel struct {
 }
 
 func newKernel(t *testing.T) *kernel {
-	l := lab.T(t)
+	l := lab.T(t, lab.Tool("ip"))
 	k := &kernel{t: t, host: l.NS("host"), router: l.NS("router"), sink: l.NS("sink")}
 	for _, ns := range []*lab.NS{k.host, k.sink} { // they have nothing to say by themselves
 		l.Check(ns.Sysctl("net.ipv6.conf.all.disable_ipv6", "1"), ns.Sysctl("net.ipv6.conf.default.disable_ipv6", "1"))

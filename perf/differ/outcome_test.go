@@ -116,15 +116,15 @@ func sameAnswers(a, b outcome) bool {
 	})
 }
 
-// asReceived says whether every answer quotes the packet as it was, and enough of it for
-// the sender to know it by: its header and 8 bytes.
+// asReceived says whether every answer quotes the packet as it was, as much of it as makes
+// 576 bytes, or 1280 in IPv6 (RFC 1812 section 4.3.2.3, RFC 4443 section 2.4 (c)).
 func (o outcome) asReceived(p packet) bool {
+	most := 576 - 28
+	if p.is6 {
+		most = 1280 - 48
+	}
 	for _, a := range o.answers {
-		least := 48
-		if !p.is6 {
-			least = 4*int(p.b[0]&15) + 8
-		}
-		if len(a.quote) < min(least, len(p.b)) || len(a.quote) > len(p.b) || !bytes.Equal(a.quote, p.b[:len(a.quote)]) {
+		if !bytes.Equal(a.quote, p.b[:min(len(p.b), most)]) {
 			return false
 		}
 	}
@@ -133,9 +133,12 @@ func (o outcome) asReceived(p packet) bool {
 
 // fields names what differs between two answers beside what they say.
 func fields(a, b answer) (names []string) {
+	longer := len(b.quote) - len(a.quote)
 	for name, differs := range map[string]bool{
 		"TOS": a.tos != b.tos, "TTL": a.ttl != b.ttl, "identification": a.id != b.id, "flags": a.flags != b.flags,
-		"options": !bytes.Equal(a.options, b.options), "length of the quote": len(a.quote) != len(b.quote),
+		"options": !bytes.Equal(a.options, b.options),
+		"length of the quote by that of the options": longer > 0 && longer <= len(a.options),
+		"length of the quote":                        longer < 0 || longer > len(a.options),
 	} {
 		if differs {
 			names = append(names, name)
