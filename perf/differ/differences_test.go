@@ -92,6 +92,11 @@ var differences = []difference{
 		is: func(p packet, kernel, own outcome) bool {
 			return !p.is6 && p.b[12] >= 240 && !kernel.silent() && own.silent()
 		}},
+	{name: "link-local sources of IPv4",
+		why: "169.254.0.0/16 does not leave its link (RFC 3927 section 7); the kernel forwards it",
+		is: func(p packet, kernel, own outcome) bool {
+			return !p.is6 && p.b[12] == 169 && p.b[13] == 254 && !kernel.silent() && own.silent()
+		}},
 	{name: "errors from the gateway's own IPv4 address",
 		why: "they pass, as hosts behind EIPs need those of gateways with the same address (RFC 1191 section 3); the kernel drops them",
 		is: func(p packet, kernel, own outcome) bool {
@@ -102,7 +107,7 @@ var differences = []difference{
 		is: func(p packet, kernel, own outcome) bool {
 			return p.is6 && p.src == own6 && !kernel.silent() && own.silent()
 		}},
-	{name: "link-local sources",
+	{name: "link-local sources of IPv6",
 		why: "dropped (RFC 4291 section 2.5.6) in silence; the kernel says that they are beyond their scope (RFC 4443 section 3.1), or what else is wrong",
 		is: func(p packet, kernel, own outcome) bool {
 			return p.is6 && p.src == linkLocal && !kernel.silent() && len(kernel.forwarded) == 0 && own.silent()
