@@ -22,7 +22,8 @@ segments:
     communities: ["64512:100", no-export]  # default is none
     large-communities: ["64512:1:2"]       # default is none
     med: 10                                # default is none
-    mss-clamp: false                       # default; or true: TCP SYNs for it get an MSS that fits the tunnel
+    mss-clamp: false                       # default; or true: TCP SYNs get an MSS that fits the tunnel, which limits
+                                           # what comes back to their sender
   - prefix: 2001:db8:e1b::/64
 
 # How and when segments are announced.
