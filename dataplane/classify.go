@@ -187,7 +187,7 @@ func (fw *Forwarder) ipv4(f *Frame, p []byte, i int) Reason {
 	}
 	addrs := binary.BigEndian.Uint64(h[12:])
 	s := &fw.r.suspects
-	suspect := s.first4[addrs>>56] | s.first4[uint8(addrs>>24)] | s.last4[uint8(addrs>>32)]
+	suspect := s.first4[addrs>>56] | s.first4[uint8(addrs>>24)] | s.hash4[ownHash4(uint32(addrs>>32))]
 	if int(suspect)|int(fragment)|(header-ipv4Len) != 0 {
 		fw.unusual |= 1 << (i & burstMask)
 	}
@@ -247,7 +247,7 @@ func (fw *Forwarder) ipv6(f *Frame, p []byte, i int) Reason {
 	if !hasPorts(next) {
 		next, body = skipExtensions(next, body)
 	}
-	if s := &fw.r.suspects; s.first6[src.Hi>>56]|s.first6[dst.Hi>>56]|s.last6[uint8(src.Lo)] != 0 || next == protoFragment {
+	if s := &fw.r.suspects; s.first6[src.Hi>>56]|s.first6[dst.Hi>>56]|s.hash6[ownHash6(src)] != 0 || next == protoFragment {
 		fw.unusual |= 1 << (i & burstMask)
 	}
 	transport := uint64(next) << 32

@@ -8,13 +8,12 @@ import (
 	"github.com/eipgw/eipgw/dataplane/fib"
 )
 
-// suspects tells by one byte whether an address has to be looked at: by its first one that
-// it may be a martian, by its last one, of a source, that it may be the machine's own, whose
-// first byte it has in common with many. For nearly all packets that is three loads and a
-// branch.
+// suspects tells whether an address has to be looked at: by its first byte that it may be
+// a martian, by a hash of a source that it may be the machine's own. For nearly all packets
+// that is three loads and a branch.
 type suspects struct {
 	first4, first6 [256]uint8 // not 0: look
-	last4, last6   [256]uint8
+	hash4, hash6   [256]uint8 // by ownHash4 and ownHash6
 	martians       bool // whether martians are dropped
 	own4           []uint32
 	own6           []fib.Addr6
@@ -35,14 +34,21 @@ func newSuspects(own []netip.Addr, martians bool) suspects {
 	for _, a := range own {
 		if a = a.Unmap().WithZone(""); a.Is4() {
 			s.own4 = append(s.own4, number4(a))
-			s.last4[a.As4()[3]] = 1
+			s.hash4[ownHash4(number4(a))] = 1
 		} else if a.IsValid() {
 			s.own6 = append(s.own6, number6(a))
-			s.last6[a.As16()[15]] = 1
+			s.hash6[ownHash6(number6(a))] = 1
 		}
 	}
 	return s
 }
+
+// ownHash4 is by what own addresses are told at first sight. All bytes count: the last one
+// alone is often 1.
+func ownHash4(a uint32) uint8 { return uint8(a * k6 >> 24) }
+
+// ownHash6 is ownHash4 for IPv6.
+func ownHash6(a fib.Addr6) uint8 { return uint8((a.Hi ^ a.Lo) * k1 >> 56) }
 
 // check4 says why a packet with a suspect address is dropped; ReasonNone if it is not. h
 // is its header, payload what follows that.
