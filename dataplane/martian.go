@@ -14,7 +14,7 @@ import (
 type suspects struct {
 	first4, first6 [256]uint8 // not 0: look
 	hash4, hash6   [256]uint8 // by ownHash4 and ownHash6
-	martians       bool // whether martians are dropped
+	martians       bool       // whether martians are dropped
 	own4           []uint32
 	own6           []fib.Addr6
 }
