@@ -37,9 +37,7 @@ func FuzzRespond(f *testing.F) {
 	rules.Martians = dataplane.AllowMartians
 	r := newRig(f, &memport.Config{MTU: 2000, Buffers: 8, MAC: macNorth}).with(rules)
 	f.Fuzz(func(t *testing.T, frame []byte) {
-		if len(frame) > 2018 {
-			t.Skip("longer than a port receives")
-		}
+		frame = frame[:min(len(frame), 2018)] // the longest that there is room for
 		fixChecksum(frame)
 		r.t = t
 		before := r.fw.Events()

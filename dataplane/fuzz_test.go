@@ -36,9 +36,7 @@ func FuzzProcess(f *testing.F) {
 	r := newRig(f, &memport.Config{MTU: 2000, Buffers: 8})
 	sound := r.forward(udp7)
 	f.Fuzz(func(t *testing.T, frame []byte) {
-		if len(frame) > 2018 {
-			t.Skip("longer than a port receives")
-		}
+		frame = frame[:min(len(frame), 2018)] // the longest that there is room for
 		fixChecksum(frame)
 		r.t = t
 		got := r.process(udp7, frame, frame, udp7)

@@ -175,9 +175,7 @@ func FuzzWorker(f *testing.F) {
 	}
 	sound := newRig(f, nil).forward(udp7)
 	f.Fuzz(func(t *testing.T, n uint8, frame []byte) {
-		if len(frame) > guardLongest {
-			t.Skip("longer than the memory")
-		}
+		frame = frame[:min(len(frame), guardLongest)] // the longest that there is room for
 		fixChecksum(frame)
 		r := rigs[int(n)%len(rigs)]
 		toNorth, toSouth, err := r.pass(frame, udp7)
