@@ -151,6 +151,12 @@ func (b *logBuffer) contains(s string) bool {
 	return contains(b.buf.String(), s)
 }
 
+// says waits until s was logged: what the loop logs may come after its effect is seen.
+func (b *logBuffer) says(t *testing.T, s string) {
+	t.Helper()
+	require.Eventually(t, func() bool { return b.contains(s) }, patience, time.Millisecond, "logged: %s", s)
+}
+
 // status is that of one VTEP.
 func (r *runner) status(vtep string) underlay.VTEPStatus {
 	for _, s := range r.Status() {

@@ -105,7 +105,7 @@ func TestPathMTUFromARouter(t *testing.T) {
 		assert.Equal(t, uint16(1400), p.MTU)
 		assert.Equal(t, ip(c.router), p.Reporter)
 		assert.WithinDuration(t, time.Now(), p.Reported, time.Second)
-		assert.True(t, log.contains("path MTU of a VTEP is lower"))
+		log.says(t, "path MTU of a VTEP is lower")
 	}
 	assert.Equal(t, uint16(1500), r.status("10.0.1.254").Ways[0].MTU)
 	n.Check(out.Send(tunnelPacket("10.0.1.1", "192.0.2.9", 1500)))

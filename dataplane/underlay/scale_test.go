@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
@@ -114,5 +113,5 @@ func TestLostEventsAreMadeUpFor(t *testing.T) {
 	n.Check(n.gw.Route(pfx("192.0.2.0/24"), lab.Via("10.0.1.254")))
 	held.Unlock()
 	r.to("192.0.2.9", r1MAC)
-	assert.True(t, logged.contains("events were lost"))
+	logged.says(t, "events were lost")
 }
