@@ -110,8 +110,11 @@ func (r *rig) run(t *testing.T, c testCase) {
 
 	rules, err := c.CompileRules()
 	require.NoError(t, err)
+	lab.Pin(t)
+	cpu, err := lab.CPU()
+	require.NoError(t, err)
 	worker, err := dataplane.NewWorker(dataplane.WorkerConfig{
-		Name: c.name, Ports: r.ports, Reader: reader, CPU: -1, Rules: rules, Identification: replay.Identification,
+		Name: c.name, Ports: r.ports, Reader: reader, CPU: cpu, Rules: rules, Identification: replay.Identification,
 	})
 	require.NoError(t, err)
 	ctx, stop := context.WithCancel(context.Background())

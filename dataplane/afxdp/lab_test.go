@@ -37,6 +37,7 @@ type bench struct {
 func newBench(t *testing.T, o lab.VethOptions) *bench {
 	t.Helper()
 	l := lab.T(t)
+	lab.Pin(t)
 	b := &bench{t: t, gw: l.NS("gw"), sw: l.NS("sw")}
 	b.wire(o)
 	return b

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/netip"
 	"os"
-	"runtime"
 	"slices"
 	"strconv"
 	"testing"
@@ -74,6 +73,7 @@ func newKernel(t *testing.T) *kernel {
 		k.router.Route(netip.MustParsePrefix("::/0"), lab.Hop{Via: host6, Dev: "in", Onlink: true}),
 		k.router.Route(nets4[bound], lab.Hop{Via: sink4, Dev: "out", Onlink: true}),
 		k.router.Route(nets6[bound], lab.Hop{Via: sink6, Dev: "out", Onlink: true}))
+	lab.Pin(t)
 	var err error
 	k.sender, err = k.host.Sender("eth0")
 	l.Check(err)
@@ -114,35 +114,13 @@ func (k *kernel) pass(packets []packet) (forwarded, answers [][]byte) {
 	const batch = 128
 	k.answers.Reset()
 	k.forwarded.Reset()
-	sent := make(chan error)
-	go func() {
-		runtime.LockOSThread() // and end with it
-		var one unix.CPUSet
-		if err := unix.SchedGetaffinity(0, &one); err != nil {
-			sent <- err
-			return
-		}
-		for cpu, first := 0, true; cpu < len(one)*64; cpu++ {
-			if one.IsSet(cpu) {
-				if !first {
-					one.Clear(cpu)
-				}
-				first = false
-			}
-		}
-		err := unix.SchedSetaffinity(0, &one)
-		for part := range slices.Chunk(packets, batch) {
-			for _, p := range part {
-				err = errors.Join(err, k.sender.Send(p.frame))
-			}
-			err = errors.Join(err, k.sender.Send(marker(1)), k.sender.Send(marker(64)))
-			sent <- err
-		}
-		close(sent)
-	}()
 	markers := 0
-	for err := range sent {
-		require.NoError(k.t, err)
+	for part := range slices.Chunk(packets, batch) {
+		var err error
+		for _, p := range part {
+			err = errors.Join(err, k.sender.Send(p.frame))
+		}
+		require.NoError(k.t, errors.Join(err, k.sender.Send(marker(1)), k.sender.Send(marker(64))))
 		markers++
 		k.awaitMarkers(markers)
 	}

@@ -15,6 +15,7 @@
 //	offload.go  checksum and segmentation offloads, off by the ethtool ioctl
 //	qdisc.go    pfifo with a limit
 //	route.go    addresses, routes
+//	cpu.go      one CPU for what has to arrive in order
 //	packet.go   raw frames: Sender and Capture over AF_PACKET
 //
 // A namespace is mounted under /run/netns, so "ip netns exec NAME ..." looks
