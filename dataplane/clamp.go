@@ -21,15 +21,6 @@ const (
 	tcpMSSLen    = 4
 )
 
-// clamp lowers the MSS of the burst's TCP SYNs whose destinations have it clamped.
-func (fw *Forwarder) clamp(b *Burst, entries *[BurstSize]*fib.Entry) {
-	for i := range b.F[:b.N] {
-		if e := entries[i&burstMask]; e != nil {
-			fw.clampPacket(&b.F[i], e)
-		}
-	}
-}
-
 // clampPacket lowers the MSS of a TCP SYN to what the way takes, less the headers that
 // every segment has (RFC 9293 section 3.7.1). The MSS is what its sender is sent at the
 // most, so this holds down what comes back from behind the EIP, where that takes a tunnel

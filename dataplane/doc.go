@@ -35,7 +35,7 @@
 //	send.go          what it sends, and what becomes of what no port takes
 //	scratch.go       frames of the worker's own, for fragments
 //	forward.go       Forwarder: Process, and the second half of it
-//	classify.go      the first half: Ethernet, IPv4, IPv6
+//	classify.go      the first half: Ethernet, IPv4, IPv6; plain frames in one function
 //	extension.go     IPv6 extension headers, stepped over
 //	inspect.go       IPv4 options, tiny fragments; martian.go: addresses that cannot be
 //	flow.go          FlowHash4, FlowHash6

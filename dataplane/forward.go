@@ -3,6 +3,7 @@ package dataplane
 import (
 	"encoding/binary"
 	"fmt"
+	"math/bits"
 
 	"github.com/eipgw/eipgw/dataplane/fib"
 	"github.com/eipgw/eipgw/encap"
@@ -39,7 +40,7 @@ type Forwarder struct {
 	r      *rules            // those of the burst
 	stuck  int               // how many of its frames have a sound packet and no way
 	events [NumEvents]uint64 // since the start
-	splits uint64            // bit per frame of the burst: too large, and to be cut
+	splits uint64            // bit per frame looked up: too large, and to be cut
 	ident  uint32            // see identification
 
 	// What one burst is looked up by: the destinations of its IPv4 packets, n4 of
@@ -100,8 +101,8 @@ func (fw *Forwarder) port(id fib.PortID) portView {
 // frames but drop them.
 //
 // It makes four passes, so that the cache misses of many frames overlap: parse all,
-// look all destinations up, find and check all entries, write all headers. Nothing of
-// a frame is changed before the third pass has let it through. The burst is one epoch
+// look all destinations up, find all entries, check and rewrite all. Nothing of a frame is
+// changed before it has passed all checks. The burst is one epoch
 // of the table: it sees every binding as it was or as it is, and no entry is used
 // after End. Nor does a burst see half a change of the rules.
 func (fw *Forwarder) Process(b *Burst) {
@@ -115,30 +116,16 @@ func (fw *Forwarder) Process(b *Burst) {
 		if fw.n6 > 0 {
 			fw.reader.Lookup6(fw.dst6[:fw.n6], fw.val6[:])
 		}
-		fw.rewrite(b)
+		if fw.n4 > 0 {
+			fw.rewrite(b, found{frames: fw.idx4[:fw.n4], values: fw.val4[:fw.n4], expired: ReasonTTLExpired})
+		}
+		if fw.n6 > 0 {
+			fw.rewrite(b, found{frames: fw.idx6[:fw.n6], values: fw.val6[:fw.n6], expired: ReasonHopLimitExpired})
+		}
 		fw.reader.End()
 	}
 	if fw.stuck > 0 && fw.r.answers.on {
 		fw.respond(b)
-	}
-}
-
-// rewrite makes the third and the fourth pass. The entries are on the stack: they
-// are off-heap memory that may be unmapped later, so no pointer to them stays.
-func (fw *Forwarder) rewrite(b *Burst) {
-	var entries [BurstSize]*fib.Entry
-	fw.splits = 0
-	fw.decide(b, &entries, found{frames: fw.idx4[:fw.n4], values: fw.val4[:fw.n4], expired: ReasonTTLExpired})
-	fw.decide(b, &entries, found{frames: fw.idx6[:fw.n6], values: fw.val6[:fw.n6], expired: ReasonHopLimitExpired})
-	if !fw.r.clamp.empty() {
-		fw.clamp(b, &entries)
-	}
-	fw.encapsulate(b, &entries)
-	if fw.r.pcp {
-		setPCP(b, &entries)
-	}
-	if fw.splits != 0 {
-		fw.mark(b, &entries)
 	}
 }
 
@@ -149,82 +136,119 @@ type found struct {
 	expired Reason // why they are dropped at their last hop
 }
 
-// decide finds the entry of each frame's flow and checks that the frame can take it.
-// A frame that cannot gets the Reason, and no entry.
-func (fw *Forwarder) decide(b *Burst, entries *[BurstSize]*fib.Entry, in found) {
-	values := in.values[:len(in.frames)]
+// rewrite makes the third and the fourth pass. The entries are on the stack: they
+// are off-heap memory that may be unmapped later, so no pointer to them stays.
+//
+// A frame that an entry takes is sent on its way: TTL or hop limit goes down by one, what
+// was received in front of the IP packet is taken off, VLAN tags included, and the tunnel
+// header put on. All others get a Reason. For nearly all frames that is three comparisons,
+// which say no as well where the answer takes longer to find.
+func (fw *Forwarder) rewrite(b *Burst, in found) {
+	var entries [BurstSize]*fib.Entry
+	several := fw.reader.Entries(in.values, entries[:])
+	for ; several != 0; several &= several - 1 {
+		j := bits.TrailingZeros64(several) & burstMask
+		entries[j] = fw.reader.Entry(in.values[j], b.F[in.frames[j]&burstMask].hash)
+	}
+	fw.splits = 0
+	tos := &fw.r.tos
+	id, most := fib.PortID(0), fw.most(0)
 	for j, i := range in.frames {
-		f, v := &b.F[i&burstMask], values[j]
-		if v == 0 {
-			f.Reason, fw.stuck = ReasonNoBinding, fw.stuck+1
+		f, e := &b.F[i&burstMask], entries[j&burstMask]
+		if e == nil || f.flags&flagLastHop != 0 {
+			fw.stop(f, in, j)
 			continue
 		}
-		if f.flags&flagLastHop != 0 {
-			f.Reason, fw.stuck = in.expired, fw.stuck+1
-			continue
+		if e.Out != id {
+			id, most = e.Out, fw.most(e.Out)
 		}
-		e := fw.reader.Entry(v, f.hash)
-		if e == nil {
-			f.Reason, fw.stuck = ReasonUnresolvedVTEP, fw.stuck+1
-			continue
-		}
-		out := fw.port(e.Out)
-		if out.mtu == 0 {
-			f.Reason, fw.stuck = ReasonNoPort, fw.stuck+1
-			continue
-		}
-		start := f.off + uint32(f.l3)
-		if room := out.room(e); int(f.end-start) > room && !fw.oversize(f, i, e, room) {
+		start, n := int(f.off)+int(f.l3), e.Header.Len()
+		size := int(f.end) - start
+		if (size > int(e.MTU) || size+n > most || start < n) && !fw.passes(f, j, e) {
 			fw.stuck++
 			continue
 		}
-		if int(start) < e.Header.Len() {
-			f.Reason, fw.stuck = ReasonNoHeadroom, fw.stuck+1
-			continue
-		}
-		f.Out = e.Out
-		entries[i&burstMask] = e
-	}
-}
-
-// encapsulate sends the frames that have an entry on their way: TTL or hop limit goes
-// down by one, what was received in front of the IP packet is taken off, VLAN tags
-// included, and the tunnel header put on. decide has made sure of the room.
-func (fw *Forwarder) encapsulate(b *Burst, entries *[BurstSize]*fib.Entry) {
-	tos := &fw.r.tos
-	for i := range b.F[:b.N] {
-		e := entries[i&burstMask]
-		if e == nil {
-			continue
-		}
-		f := &b.F[i]
-		n := uint32(e.Header.Len())
-		f.off += uint32(f.l3) - n
+		f.off = uint32(start - n)
 		frame := f.buf[f.off:f.end]
-		p, in := frame[n:], encap.Inner{Hash: f.hash}
+		p, inner := frame[n:], encap.Inner{Hash: f.hash}
 		if f.flags&flagIPv6 == 0 {
 			h := (*[ipv4Len]byte)(p)
 			h[8]-- // RFC 1812 section 5.3.1
 			binary.BigEndian.PutUint16(h[10:], encap.DecrementTTL(binary.BigEndian.Uint16(h[10:])))
-			in.TOS = tos[h[1]]
+			inner.TOS = tos[h[1]]
 		} else {
 			h := (*[ipv6Len]byte)(p)
 			h[7]-- // RFC 8200 section 3
-			in.TOS, in.IPv6 = tos[uint8(binary.BigEndian.Uint16(h[:])>>4)], true
+			inner.TOS, inner.IPv6 = tos[uint8(binary.BigEndian.Uint16(h[:])>>4)], true
 		}
-		e.Header.Apply(frame, in)
-		f.Verdict, f.flags = Forward, 0
+		e.Header.Apply(frame, inner)
+		f.Out, f.Verdict, f.flags = id, Forward, 0
 	}
+	if fw.r.pcp {
+		setPCP(b, in, &entries)
+	}
+	if fw.splits != 0 {
+		fw.mark(b, in, &entries)
+	}
+}
+
+// stop gives the Reason to a frame that has no entry or no hop left.
+func (fw *Forwarder) stop(f *Frame, in found, j int) {
+	fw.stuck++
+	switch {
+	case in.values[j] == 0:
+		f.Reason = ReasonNoBinding
+	case f.flags&flagLastHop != 0:
+		f.Reason = in.expired
+	default:
+		f.Reason = ReasonUnresolvedVTEP
+	}
+}
+
+// most is how long an encapsulated frame may be that a port sends without more ado; less than
+// any, when there is something to do with all of them.
+func (fw *Forwarder) most(id fib.PortID) int {
+	if !fw.r.clamp.empty() {
+		return -1
+	}
+	return fw.port(id).mtu + etherLen
+}
+
+// passes says whether the frame that was looked up as number j can take the way of an
+// entry after all; if not, it gets the Reason.
+func (fw *Forwarder) passes(f *Frame, j int, e *fib.Entry) bool {
+	out := fw.port(e.Out)
+	if out.mtu == 0 {
+		f.Reason = ReasonNoPort
+		return false
+	}
+	start, split := f.off+uint32(f.l3), uint64(0)
+	if room := out.room(e); int(f.end-start) > room {
+		if !fw.oversize(f, e, room) {
+			return false
+		}
+		split = 1 << (j & burstMask)
+	}
+	if int(start) < e.Header.Len() {
+		f.Reason = ReasonNoHeadroom
+		return false
+	}
+	fw.splits |= split
+	if !fw.r.clamp.empty() {
+		fw.clampPacket(f, e)
+	}
+	return true
 }
 
 // setPCP gives tagged frames the class of their outer DSCP, its upper three bits, as the
 // priority of the outermost tag (802.1Q section 6.9.3).
-func setPCP(b *Burst, entries *[BurstSize]*fib.Entry) {
-	for i := range b.F[:b.N] {
-		if e := entries[i&burstMask]; e == nil || !e.Header.Tagged() {
+func setPCP(b *Burst, in found, entries *[BurstSize]*fib.Entry) {
+	for j, i := range in.frames {
+		f, e := &b.F[i&burstMask], entries[j&burstMask]
+		if f.Verdict != Forward || !e.Header.Tagged() {
 			continue
 		}
-		p := b.F[i].Bytes()
+		p := f.Bytes()
 		ip := p[outerIP(p):]
 		class := ip[1] >> 5 // IPv4: TOS
 		if ip[0]>>4 == 6 {

@@ -43,6 +43,12 @@ func newSuspects(own []netip.Addr, martians bool) suspects {
 	return s
 }
 
+// look4 is not 0 when an IPv4 packet has to be looked at for its addresses: source in the
+// upper half, destination in the lower.
+func (s *suspects) look4(addrs uint64) uint8 {
+	return s.first4[addrs>>56] | s.first4[uint8(addrs>>24)] | s.hash4[ownHash4(uint32(addrs>>32))]
+}
+
 // ownHash4 is by what own addresses are told at first sight. All bytes count: the last one
 // alone is often 1.
 func ownHash4(a uint32) uint8 { return uint8(a * k6 >> 24) }

@@ -37,7 +37,7 @@ const (
 //	IPv6, up to 1280 bytes         outer packet cut (RFC 2473 section 7.1 (b))
 //	IPv4 with DF                   refused (RFC 791 section 3.2, RFC 1191 section 4)
 //	IPv4 without                   by the rules: inner or outer packet cut, or refused
-func (fw *Forwarder) oversize(f *Frame, i uint8, e *fib.Entry, room int) bool {
+func (fw *Forwarder) oversize(f *Frame, e *fib.Entry, room int) bool {
 	p, how := f.Packet(), FragmentOuter
 	f.Reason, f.mtu = ReasonPacketTooBig, uint16(max(room, 0))
 	if f.flags&flagIPv6 != 0 {
@@ -62,7 +62,6 @@ func (fw *Forwarder) oversize(f *Frame, i uint8, e *fib.Entry, room int) bool {
 		return false
 	}
 	f.Reason = ReasonNone
-	fw.splits |= 1 << (i & burstMask)
 	return true
 }
 
@@ -79,13 +78,10 @@ func cuttable(p []byte, mtu int) bool {
 // mark gives the tunnel packets that are too large the Verdict Split, and leaves in their
 // l3 where the IP header begins that is to be cut, in their mtu to what. They keep a
 // Reason: a caller that does not cut them drops them for it.
-func (fw *Forwarder) mark(b *Burst, entries *[BurstSize]*fib.Entry) {
+func (fw *Forwarder) mark(b *Burst, in found, entries *[BurstSize]*fib.Entry) {
 	for left := fw.splits; left != 0; left &= left - 1 {
-		i := bits.TrailingZeros64(left) & burstMask
-		f, e := &b.F[i], entries[i]
-		if e == nil {
-			continue // no headroom
-		}
+		j := bits.TrailingZeros64(left) & burstMask
+		f, e := &b.F[in.frames[j]&burstMask], entries[j]
 		n := e.Header.Len()
 		inner := f.Bytes()[n]>>4 == 4 && fw.r.oversize == FragmentInner
 		if !inner {

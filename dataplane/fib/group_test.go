@@ -60,9 +60,16 @@ func (g *rig) outs(hashes ...uint32) []int {
 	var out [1]fib.Value
 	g.r.Lookup4([]uint32{203<<24 | 113<<8 | 7}, out[:])
 	require.NotZero(g.t, out[0])
+	var first [2]*fib.Entry
+	several := g.r.Entries([]fib.Value{0, out[0]}, first[:])
+	require.Nil(g.t, first[0], "value 0")
+	require.Zero(g.t, several&^2, "only the second may depend on the flow")
 	got := make([]int, len(hashes))
 	for i, hash := range hashes {
 		e := g.r.Entry(out[0], hash)
+		if several == 0 && first[1] != e {
+			require.Same(g.t, first[1], e, "Entries and Entry")
+		}
 		tunnel, way, ok := x.Choose(hash)
 		if ok != (e != nil) {
 			require.Equal(g.t, ok, e != nil)
@@ -76,6 +83,11 @@ func (g *rig) outs(hashes ...uint32) []int {
 		}
 		got[i] = int(e.Out)
 	}
+	ways := 0
+	for _, tunnel := range x.Tunnels {
+		ways += len(tunnel.Ways)
+	}
+	require.Equal(g.t, ways > 1, several != 0, "the flow decides among %d ways", ways)
 	return got
 }
 

@@ -52,6 +52,30 @@ func (r *Reader) Begin() { r.began.Store(r.t.epochs.now.Load()) }
 // End ends the burst. Outside of Begin and End a reader holds nothing back.
 func (r *Reader) End() { r.began.Store(0) }
 
+// Entries finds the entries of values, up to 64 of them: out[i] is what Entry is for
+// values[i], whatever the flow's hash. Where that depends on the hash, bit i of the result
+// is set, and Entry has to be asked. It touches each entry's two lines, so that the cache
+// misses of a burst overlap.
+func (r *Reader) Entries(values []Value, out []*Entry) (several uint64) {
+	slots, lines := r.slots, r.lines
+	out = out[:len(values)]
+	for i, v := range values {
+		w := atomic.LoadUint32(wordAt(slots, uintptr(v)))
+		if w-1 >= firstGroup-1 { // 0 too
+			out[i] = nil
+			if w != 0 {
+				several |= 1 << (i & 63)
+			}
+			continue
+		}
+		e := unsafe.Add(lines, uintptr(w)*lineSize)
+		atomic.LoadUint32((*uint32)(e))
+		atomic.LoadUint32((*uint32)(unsafe.Add(e, lineSize)))
+		out[i] = (*Entry)(e)
+	}
+	return several
+}
+
 // Entry is the entry that a flow takes: of the tunnels that v names, the resolved
 // one with the highest Score for the flow's hash, and of several ways to its VTEP
 // the one with the highest WayScore. nil says that no tunnel is resolved, or that v
