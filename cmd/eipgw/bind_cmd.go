@@ -70,6 +70,9 @@ func (f *bindFlags) bind(prefix string) (b admin.Bind, err error) {
 	if len(f.vteps) == 0 || !f.vniGiven {
 		return b, usage("expected --vtep ADDRESS and --vni NUMBER: which tunnel leads to the virtual router")
 	}
+	if f.vni > 1<<24-1 {
+		return b, usage("--vni %d: expected 0 to 16777215", f.vni)
+	}
 	if f.port > 65535 {
 		return b, usage("--udp-port %d: expected 1 to 65535", f.port)
 	}

@@ -172,6 +172,7 @@ func TestUsageErrors(t *testing.T) {
 		{"bind 203.0.113.7", "expected --vtep ADDRESS and --vni NUMBER: which tunnel leads to the virtual router"},
 		{"bind 203.0.113.7 --vtep x --vni 1", "--vtep \"x\": expected an IP address such as 10.0.2.11"},
 		{"bind 203.0.113.7 --vtep 10.0.0.1 --vni 1 --udp-port 65536", "--udp-port 65536: expected 1 to 65535"},
+		{"bind 203.0.113.7 --vtep 10.0.0.1 --vni 16777216", "--vni 16777216: expected 0 to 16777215"},
 		{"bind 203.0.113.7 --vtep 10.0.0.1 --vni 1 --protocol gre", "--protocol \"gre\": expected geneve or vxlan"},
 		{"bind 203.0.113.7 --vtep 10.0.0.1 --vni 1 --ovn 2", "--ovn \"2\": expected INPORT,OUTPORT such as 2,1"},
 		{"replay", "expected a case (-c), or at least one --port: `eipgw replay --help` has examples"},

@@ -89,7 +89,8 @@ func (p *ruleParts) rules(workers int) dataplane.RulesConfig {
 // meant to be even where they are not there now. Service addresses are every gateway's.
 func (p *ruleParts) ours() []netip.Addr {
 	out := slices.Concat(p.own.all, p.cfg.Gateway.ServiceAddresses)
-	for _, a := range []netip.Addr{p.cfg.Tunnel.Source4, p.cfg.Tunnel.Source6} {
+	icmp := &p.cfg.Forwarding.ICMP
+	for _, a := range []netip.Addr{p.cfg.Tunnel.Source4, p.cfg.Tunnel.Source6, icmp.Source4, icmp.Source6} {
 		if a.IsValid() {
 			out = append(out, a)
 		}

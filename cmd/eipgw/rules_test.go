@@ -94,6 +94,7 @@ forwarding: {icmp: {source-ipv4: 192.0.2.1, rate: 0}}
 	assert.Equal(t, dataplane.HostUnreachable, got.Unbound)
 	assert.Equal(t, dataplane.NetUnreachable, got.Unresolved)
 	assert.Nil(t, got.ClampMSS)
+	assert.Equal(t, addrs("192.0.2.1", "fd00::1"), got.Own, "nobody else sends from what answers come from")
 }
 
 func (w *world) rules() dataplane.RulesConfig { return w.g.rules.rules.Config() }
