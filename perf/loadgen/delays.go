@@ -1,11 +1,8 @@
 package loadgen
 
 import (
-	"bytes"
-	"encoding/json"
 	"math/bits"
 
-	"strconv"
 	"time"
 )
 
@@ -83,17 +80,3 @@ func (d Delays) Quantile(q float64) time.Duration {
 	}
 	return timeOf(buckets - 1)
 }
-
-// MarshalJSON writes the buckets that have something in them, by their middle in ns.
-func (d Delays) MarshalJSON() ([]byte, error) {
-	b := []byte{'{'}
-	for i, n := range d.frames {
-		if n > 0 {
-			b = append(b, strconv.Quote(strconv.FormatInt(int64(timeOf(i)), 10))...)
-			b = append(strconv.AppendUint(append(b, ':'), n, 10), ',')
-		}
-	}
-	return append(bytes.TrimSuffix(b, []byte{','}), '}'), nil
-}
-
-var _ json.Marshaler = Delays{}

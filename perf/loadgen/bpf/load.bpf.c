@@ -21,6 +21,7 @@
 #define IPV6_LEN 40
 #define UDP_LEN 8
 #define VXLAN_LEN 8
+#define VXLAN_VNI 0x08
 #define GENEVE_LEN 8 // without options
 #define STAMP_LEN 8
 
@@ -309,16 +310,17 @@ static __always_inline __u16 dport(const void *udp)
 	return bpf_ntohs(*(const __be16 *)(udp + 2));
 }
 
-// inner_of is the frame in a tunnel, 0 when there is none.
-static __always_inline const void *inner_of(const void *udp, __u16 port, const void *end)
+// inner_of is the frame in a tunnel, 0 when there is none. Which tunnel it is shows in its
+// first bytes, whatever the port: Geneve has its EtherType there, VXLAN the flag of its VNI.
+static __always_inline const void *inner_of(const void *udp, const void *end)
 {
-	const void *tunnel = udp + UDP_LEN;
+	const __u8 *tunnel = udp + UDP_LEN;
 
-	if (port == PORT_VXLAN)
-		return tunnel + VXLAN_LEN;
-	if (tunnel + GENEVE_LEN > end || *(const __be16 *)(tunnel + 2) != bpf_htons(ETHERTYPE_TEB))
+	if ((const void *)tunnel + GENEVE_LEN > end)
 		return 0;
-	return tunnel + GENEVE_LEN + 4 * (*(const __u8 *)tunnel & 0x3f);
+	if (*(const __be16 *)(tunnel + 2) == bpf_htons(ETHERTYPE_TEB))
+		return tunnel + GENEVE_LEN + 4 * (tunnel[0] & 0x3f);
+	return tunnel[0] == VXLAN_VNI ? tunnel + VXLAN_LEN : 0;
 }
 
 // bucket is where a time belongs.
@@ -370,7 +372,7 @@ int sink(struct __sk_buff *skb)
 	if (port == PORT_GENEVE || port == PORT_VXLAN) {
 		n = &c->tunneled;
 		if (timing) {
-			const void *inner = inner_of(udp, port, end);
+			const void *inner = inner_of(udp, end);
 			udp = inner ? udp_of(inner, end) : 0;
 		}
 	} else if (udp && port == plain_port) {
