@@ -2,7 +2,6 @@ package loadgen
 
 import (
 	"math/bits"
-
 	"time"
 )
 

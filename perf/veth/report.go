@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -30,6 +31,16 @@ type summary struct {
 		Worker    float64 `json:"worker"`
 	} `json:"cpu-busy"`
 	NsPerFrame float64 `json:"worker-cpu-ns-per-frame"`
+
+	// CPU time of a frame at this rate, by kind, ns. Idle and Steal are not of it.
+	GeneratorNs cpuTime `json:"generator-ns-per-frame"`
+	WorkerNs    cpuTime `json:"worker-ns-per-frame"`
+
+	Idle      *spread          `json:"idle,omitempty"` // share of a CPU without traffic, of the rounds
+	Latencies []latencySummary `json:"latencies,omitempty"`
+
+	X       float64 `json:"x,omitempty"`       // what the series goes through
+	Changes float64 `json:"changes,omitempty"` // binding changes a second
 
 	Ratios    []ratio `json:"ratios,omitempty"` // to every reference
 	Turns     int     `json:"turns"`
@@ -62,15 +73,6 @@ func median(v []float64) float64 {
 	return s[len(s)/2]
 }
 
-// column is one figure of every one of ts.
-func column[T any](ts []T, f func(T) float64) []float64 {
-	out := make([]float64, len(ts))
-	for i, t := range ts {
-		out[i] = f(t)
-	}
-	return out
-}
-
 // of is the trials of a contender, in the order of rounds.
 func (r *report) of(name string) (ts []trial) {
 	for _, t := range r.Trials {
@@ -93,18 +95,36 @@ func (r *report) summarize(cs []contender) {
 		s.CPU.Generator = median(column(ts, func(t trial) float64 { return t.Generator.busy() }))
 		s.CPU.Worker = median(column(ts, func(t trial) float64 { return t.Worker.busy() }))
 		s.NsPerFrame = median(column(ts, func(t trial) float64 { return 1e9 * t.Worker.busy() / t.Rate }))
+		s.GeneratorNs = nsPerFrame(ts, func(t trial) cpuTime { return t.Generator })
+		s.WorkerNs = nsPerFrame(ts, func(t trial) cpuTime { return t.Worker })
+		s.Changes = median(column(ts, func(t trial) float64 { return t.Changes }))
+		s.Latencies, s.Idle = latenciesOf(ts), idleOf(ts)
+		if v, ok := c.(variant); ok {
+			s.X = v.x
+		}
 		for _, t := range ts {
 			s.Turns += len(t.Rates)
 			s.Disturbed += t.Disturbed
 			s.Discarded += t.Discarded
 		}
 		for _, ref := range cs {
-			if ref.reference() && !c.reference() {
+			if ref.reference() && !c.reference() && related(c, ref) {
 				s.Ratios = append(s.Ratios, ratio{ref.name(), compare(ts, r.of(ref.name()))})
 			}
 		}
 		r.Summary = append(r.Summary, s)
 	}
+}
+
+// related says whether a contender is to be compared with a reference: a variant only with one
+// of the same contender.
+func related(c, ref contender) bool {
+	v, ok := c.(variant)
+	if !ok {
+		return true
+	}
+	base, ok := ref.(variant)
+	return ok && base.contender.name() == v.contender.name()
 }
 
 // compare is the ratios of two contenders' turns.
@@ -134,6 +154,8 @@ func (r *report) markdown() string {
 			m.Rate.Median/1e6, m.Rate.Min/1e6, m.Rate.Max/1e6, m.NsPerFrame, 100*m.CPU.Generator, 100*m.CPU.Worker,
 			m.Offered/1e6, m.Turns, m.Disturbed, m.Discarded)
 	}
+	r.costs(&b)
+	r.latencies(&b)
 	r.floods(&b)
 	r.ratios(&b)
 	for _, m := range r.Summary {
@@ -181,14 +203,32 @@ func (r *report) ratios(b *strings.Builder) {
 	fmt.Fprintln(b)
 }
 
-// write puts the report into FILE.json and FILE.md.
-func (r *report) write(file string) error {
+// name is that of the report's files.
+func (r *report) name() string {
+	switch {
+	case r.Settings.Series != "":
+		return r.Settings.Series
+	case r.Settings.Hostile != "":
+		return "hostile"
+	}
+	return "rates"
+}
+
+// write puts the report and its plots into a directory, which it makes.
+func (r *report) write(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
 	js, err := json.MarshalIndent(r, "", " ")
 	if err != nil {
 		return err
 	}
+	file := filepath.Join(dir, r.name())
 	if err := os.WriteFile(file+".json", append(js, '\n'), 0o644); err != nil {
 		return err
 	}
-	return os.WriteFile(file+".md", []byte(r.markdown()), 0o644)
+	if err := os.WriteFile(file+".md", []byte(r.markdown()), 0o644); err != nil {
+		return err
+	}
+	return r.plots(dir)
 }

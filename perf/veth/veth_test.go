@@ -73,7 +73,7 @@ func TestTurnsAddUp(t *testing.T) {
 			worker:   cpuTime{User: 50, Idle: 50}, generator: cpuTime{System: 100 * (1 - steal), Steal: 100 * steal}, workerWait: wait,
 		}
 	}
-	got := sum([]turn{at(1000, 0, 0), at(4000, 0.05, 0), at(3000, 0, 0.04)}, s)
+	got := sum([]turn{at(1000, 0, 0), at(4000, 0.05, 0), at(3000, 0, 0.04)}, nil, s)
 	assert.InDelta(t, 3000, got.Rate, 1e-9)
 	assert.Equal(t, []float64{1000, 4000, 3000}, got.Rates)
 	assert.InDelta(t, 4500, got.Offered, 1e-9)
