@@ -71,6 +71,7 @@ type eipgwProcess struct {
 	cmd *exec.Cmd
 	dir string
 
+	grace   time.Duration // until it has to have ended
 	started time.Time
 	loaded  string // for the notes; empty when bindings came from a file
 }
@@ -82,7 +83,8 @@ func (p *eipgwProcess) Command(ctx context.Context, name string, args ...string)
 }
 
 func (e *eipgw) start(ctx context.Context, t *topology) (_ process, err error) {
-	p := &eipgwProcess{ns: t.gateway}
+	// Every binding is taken out of the table when it ends.
+	p := &eipgwProcess{ns: t.gateway, grace: 10*time.Second + time.Duration(e.EIPs)*10*time.Microsecond}
 	if p.dir, err = os.MkdirTemp("", "eipgw-bench-"); err != nil {
 		return nil, err
 	}
@@ -108,7 +110,7 @@ func (e *eipgw) start(ctx context.Context, t *topology) (_ process, err error) {
 	p.started = time.Now()
 	if fromFile == 0 {
 		if err := p.bindAll(ctx, e.EIPs); err != nil {
-			return nil, errors.Join(err, p.Stop(10*time.Second))
+			return nil, errors.Join(err, p.Stop(p.grace))
 		}
 	}
 	return p, nil
@@ -192,5 +194,5 @@ func (p *eipgwProcess) notes() []string {
 }
 
 func (p *eipgwProcess) stop() error {
-	return errors.Join(p.Stop(10*time.Second), os.RemoveAll(p.dir))
+	return errors.Join(p.Stop(p.grace), os.RemoveAll(p.dir))
 }

@@ -23,6 +23,8 @@ type latency struct {
 	P999    float64 `json:"p99.9"`
 	Longest float64 `json:"longest"`
 
+	Changes float64 `json:"changes,omitempty"` // binding changes a second that were programmed: median of the turns
+
 	Generator cpuTime `json:"generator-cpu"`
 	Worker    cpuTime `json:"worker-cpu"`
 
@@ -62,6 +64,7 @@ func latencies(ctx context.Context, s settings, cs []contender, stands []*stand,
 func latencyOf(turns []turn, s settings) latency {
 	var delays loadgen.Delays
 	l := latency{Offered: median(column(turns, turn.offered))}
+	l.Changes = median(column(turns, func(t turn) float64 { return t.changes }))
 	for _, t := range turns {
 		delays = delays.Plus(t.delays)
 		l.Sent += t.all

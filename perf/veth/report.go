@@ -144,8 +144,12 @@ func (r *report) markdown() string {
 	var b strings.Builder
 	s := r.Settings
 	fmt.Fprintf(&b, "`%s`\n\n", r.Command)
-	fmt.Fprintf(&b, "%d-byte frames (FCS included), %d EIPs, %d arm(s), %d rounds of %d turns of %v after %v of warm-up; medians of the rounds and [min, max].\n",
-		s.Size, s.EIPs, s.Arms, s.Rounds, s.Turns, s.Time, s.Warm)
+	eips := fmt.Sprintf(" %d EIPs,", s.EIPs)
+	if s.Series == seriesEIPs {
+		eips = ""
+	}
+	fmt.Fprintf(&b, "%d-byte frames (FCS included),%s %d arm(s), %d rounds of %d turns of %v after %v of warm-up; medians of the rounds and [min, max].\n",
+		s.Size, eips, s.Arms, s.Rounds, s.Turns, s.Time, s.Warm)
 	fmt.Fprintf(&b, "Machine: %d x %s, %s, Linux %s.\n\n", r.Machine.CPUs, r.Machine.CPU, r.Machine.Hypervisor, r.Machine.Kernel)
 	fmt.Fprintf(&b, "| Contender | Mpps at the sink | ns of CPU %d per frame | CPU %d busy | CPU %d busy | offered Mpps | turns: all, disturbed, repeated |\n", workerCPU, generatorCPU, workerCPU)
 	fmt.Fprintln(&b, "|---|---|---|---|---|---|---|")

@@ -17,6 +17,7 @@ type latencySummary struct {
 	Sent    uint64  `json:"sent"`       // in all rounds
 	Lost    uint64  `json:"lost"`
 	Count   uint64  `json:"count"` // frames that were timed
+	Changes float64 `json:"changes,omitempty"`
 
 	Disturbed int `json:"disturbed"` // turns that count although they were disturbed
 }
@@ -34,6 +35,7 @@ func latenciesOf(ts []trial) []latencySummary {
 			P50:     spreadOf(us(func(l latency) float64 { return l.P50 })),
 			P99:     spreadOf(us(func(l latency) float64 { return l.P99 })),
 			P999:    spreadOf(us(func(l latency) float64 { return l.P999 })),
+			Changes: median(column(at, func(l latency) float64 { return l.Changes })),
 			Longest: slices.Max(us(func(l latency) float64 { return l.Longest })),
 		}
 		for _, a := range at {
@@ -124,8 +126,12 @@ func (r *report) changes(b *strings.Builder) {
 	if r.Settings.Series != seriesChurn && r.Settings.Series != seriesSoak {
 		return
 	}
-	fmt.Fprint(b, "\n| Binding changes | asked for, a second | programmed, a second |\n|---|---|---|\n")
+	fmt.Fprint(b, "\n| Binding changes a second | asked for | programmed at the highest rate | at the loads |\n|---|---|---|---|\n")
 	for _, m := range r.Summary {
-		fmt.Fprintf(b, "| %s | %.0f | %.0f |\n", m.Contender, m.X, m.Changes)
+		var at []string
+		for _, l := range m.Latencies {
+			at = append(at, fmt.Sprintf("%.0f", l.Changes))
+		}
+		fmt.Fprintf(b, "| %s | %.0f | %.0f | %s |\n", m.Contender, m.X, m.Changes, strings.Join(at, ", "))
 	}
 }
