@@ -88,6 +88,10 @@ func TestSinkTimesWhatTheGeneratorSends(t *testing.T) {
 			load.Stamped = false
 			r.run(t, load)
 			assert.Equal(t, d, r.delays(t), "frames without a time")
+			load.Stamped = true
+			require.NoError(t, r.sink.objs.Timing.Set(uint64(monotonic(t)+time.Hour)))
+			r.run(t, load)
+			assert.Equal(t, d, r.delays(t), "frames sent too early")
 		})
 	}
 }
@@ -112,7 +116,7 @@ func TestNoRoomForATime(t *testing.T) {
 func TestSinkFindsTimesInTunnels(t *testing.T) {
 	lab.Need(t, lab.Root)
 	r := newRig(t, config4)
-	require.NoError(t, r.sink.Time(true))
+	require.NoError(t, r.sink.objs.Timing.Set(uint64(1)))
 	now := func() uint64 { return uint64(monotonic(t)) }
 	inner4 := func(stamp uint64) []byte {
 		return innerFrame(t, config4.Source.AsSlice(), config4.FirstDst.AsSlice(), stamp)
@@ -170,7 +174,7 @@ func innerFrame(t *testing.T, src, dst []byte, stamp uint64) []byte {
 // The program's buckets are bucketOf's, over the whole range of times.
 func TestProgramAndGoAgreeOnBuckets(t *testing.T) {
 	r := newRig(t, config4)
-	require.NoError(t, r.sink.Time(true))
+	require.NoError(t, r.sink.objs.Timing.Set(uint64(1)))
 	uptime := monotonic(t)
 	for ago := time.Nanosecond; ago < uptime; ago = ago*5/4 + 1 {
 		earlier := r.delays(t)

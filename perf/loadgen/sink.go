@@ -8,6 +8,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
 )
 
 // SinkConfig says where a sink sits and what it takes for the generator's frames.
@@ -92,13 +93,16 @@ func (s *Sink) Counts() (Counts, error) {
 }
 
 // Time says whether the sink looks for the times that a generator's frames may carry, at the
-// start of the payload, in a tunnel or not. It does not unless told to.
+// start of the payload, in a tunnel or not. It does not unless told to, and then leaves
+// those alone that were sent before.
 func (s *Sink) Time(on bool) error {
-	timing := uint64(0)
+	var since unix.Timespec
 	if on {
-		timing = 1
+		if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &since); err != nil {
+			return fmt.Errorf("loadgen: %w", err)
+		}
 	}
-	if err := s.objs.Timing.Set(timing); err != nil {
+	if err := s.objs.Timing.Set(uint64(since.Nano())); err != nil {
 		return fmt.Errorf("loadgen: %w", err)
 	}
 	return nil

@@ -137,9 +137,12 @@ func (st *stand) churn(ctx context.Context, rate float64) (*change, error) {
 	if st.churner == nil {
 		st.churner = newChurner(p, st.traffic.eips)
 		st.closers = append(st.closers, st.churner.close)
+		start := time.Now()
 		if err := st.churner.moveAll(ctx); err != nil { // from now on a move replaces one
 			return nil, err
 		}
+		perSecond := float64(st.churner.eips()) / time.Since(start).Seconds()
+		st.notes = append(st.notes, fmt.Sprintf("without traffic %.0f changes/s", perSecond))
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	c := &change{p: p, cancel: cancel, done: make(chan error, 1)}

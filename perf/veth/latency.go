@@ -98,8 +98,8 @@ func (st *stand) idle(ctx context.Context, d time.Duration) (_ *idle, err error)
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, st.freeze()) }()
-	if st.notes == nil {
-		st.notes = st.process.notes()
+	if !st.noted {
+		st.notes, st.noted = append(st.notes, st.process.notes()...), true
 	}
 	if d == 0 {
 		return nil, nil

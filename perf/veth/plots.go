@@ -1,7 +1,7 @@
 package main
 
 import (
-	"errors"
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,9 +16,11 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// Plots are SVG. Text is measured with a font that the library brings along, and shown by
-// the viewer with its own of that kind: no font of the machine is needed.
+// Plots are SVG. Text is measured with Liberation Sans, which the library brings along: no
+// font of this machine is needed. Whoever looks at it needs one of the same widths.
 const (
+	sameWidths = "Liberation Sans,Arial,Helvetica,sans-serif"
+
 	plotWidth  = 18 * vg.Centimeter
 	plotHeight = 10 * vg.Centimeter
 )
@@ -61,12 +63,11 @@ func newPlot(x, y string) *plot.Plot {
 func save(p *plot.Plot, height vg.Length, file string) error {
 	c := vgsvg.New(plotWidth, height)
 	p.Draw(draw.New(c))
-	f, err := os.Create(file)
-	if err != nil {
+	var b bytes.Buffer
+	if _, err := c.WriteTo(&b); err != nil {
 		return err
 	}
-	_, err = c.WriteTo(f)
-	return errors.Join(err, f.Close())
+	return os.WriteFile(file, bytes.ReplaceAll(b.Bytes(), []byte("font-family:Liberation Sans"), []byte("font-family:"+sameWidths)), 0o644)
 }
 
 // series is points with the range around each.
@@ -99,7 +100,8 @@ func (r *report) plotRates() (*plot.Plot, error) {
 	}
 	p.Add(bars, errs)
 	p.NominalY(names...)
-	p.X.Min = 0
+	p.X.Min, p.X.Max = 0, 1.05*p.X.Max
+	p.Y.Min, p.Y.Max = -0.6, float64(len(names))-0.4
 	return p, nil
 }
 
@@ -113,8 +115,8 @@ func (w whiskers) XError(i int) (low, high float64) { return points(w).YError(i)
 
 // plotEIPs draws the rate against the number of EIPs, a line for each contender.
 func (r *report) plotEIPs() (*plot.Plot, error) {
-	p := newPlot("EIPs", "Mpps at the sink: median and range of the rounds")
-	p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
+	p := newPlot("EIPs", "Mpps at the sink: median, range of rounds")
+	p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, shortTicks{}
 	names, lines := []string{}, map[string]points{}
 	for _, m := range r.Summary {
 		name, _, _ := strings.Cut(m.Contender, ", ")
@@ -132,10 +134,24 @@ func (r *report) plotEIPs() (*plot.Plot, error) {
 	return p, nil
 }
 
+// shortTicks are those of a logarithmic scale, in short numbers.
+type shortTicks struct{}
+
+// Ticks implements plot.Ticker.
+func (shortTicks) Ticks(low, high float64) []plot.Tick {
+	ticks := plot.LogTicks{}.Ticks(low, high)
+	for i, t := range ticks {
+		if t.Label != "" {
+			ticks[i].Label = short(t.Value)
+		}
+	}
+	return ticks
+}
+
 // plotDelays draws the delays' median and 99th percentile against the rate that was offered.
 func (r *report) plotDelays() (*plot.Plot, error) {
-	p := newPlot("Mpps offered", "µs from generator to sink: median and range of the rounds")
-	p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
+	p := newPlot("Mpps offered", "µs from generator to sink: median, range of rounds")
+	p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, shortTicks{}
 	p.Legend.Left = true
 	for i, m := range r.Summary {
 		for n, f := range []func(latencySummary) spread{

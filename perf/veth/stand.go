@@ -25,7 +25,8 @@ type stand struct {
 	gen       *loadgen.Generator
 	traffic   traffic
 	churner   *churner // nil until a turn needs it
-	notes     []string // of the contender, after its turns
+	notes     []string // of the contender, when its turns are over
+	noted     bool     // it has been asked for them
 
 	closers []func() error
 }

@@ -117,31 +117,28 @@ func (l load) generated(t traffic) loadgen.Load {
 	return g
 }
 
-// settle waits until nothing is under way any more, and counts what was lost since begin.
+// settle waits until nothing is under way any more, and counts what was lost since begin:
+// frames that were sent with their time and did not come.
 func (st *stand) settle(ctx context.Context, begin reading, t turn) (turn, error) {
 	const quiet = 200 * time.Millisecond // without a frame: what is missing is lost
-	counts, err := st.sink.Counts()
-	if err != nil {
-		return t, err
-	}
 	t.all = st.gen.Sent() - begin.sent - (st.gen.Hostile() - begin.hostile)
-	for since := time.Now(); ; {
-		arrived := st.forwarded(counts).Sub(st.forwarded(begin.counts)).Frames
-		t.lost = t.all - min(t.all, arrived)
-		if t.lost == 0 || time.Since(since) > quiet {
-			return t, nil
+	arrived := uint64(0)
+	for since := time.Now(); time.Since(since) < quiet; {
+		d, err := st.sink.Delays()
+		if err != nil {
+			return t, err
+		}
+		if n := d.Sub(begin.delays).Count(); n != arrived {
+			arrived, since = n, time.Now()
+		}
+		if t.lost = t.all - min(t.all, arrived); t.lost == 0 {
+			break
 		}
 		if err := sleep(ctx, 5*time.Millisecond); err != nil {
 			return t, err
 		}
-		now, err := st.sink.Counts()
-		if err != nil {
-			return t, err
-		}
-		if now != counts {
-			counts, since = now, time.Now()
-		}
 	}
+	return t, nil
 }
 
 func (st *stand) compare(first, last reading) turn {

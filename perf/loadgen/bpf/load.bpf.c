@@ -279,7 +279,7 @@ struct {
 } sink_delays SEC(".maps");
 
 volatile const __u16 plain_port; // in host order
-volatile __u64 timing;           // whether sink looks for stamps; written by user space
+volatile __u64 timing;           // stamps from then on are looked at, 0: none; written by user space
 
 // udp_of is the UDP header of a frame, 0 when it is something else.
 static __always_inline const void *udp_of(const void *p, const void *end)
@@ -347,7 +347,7 @@ static __always_inline void record(const void *payload, const void *end)
 	if (!d || payload + STAMP_LEN > end)
 		return;
 	__u64 stamp = (__u64)bpf_ntohl(*(const __be32 *)payload) << 32 | bpf_ntohl(*(const __be32 *)(payload + 4));
-	if (!stamp)
+	if (stamp < timing)
 		return;
 	__u64 now = bpf_ktime_get_ns();
 	__u32 i = bucket(now > stamp ? now - stamp : 0);
