@@ -17,6 +17,7 @@ type latency struct {
 	Count   uint64  `json:"count"`   // frames in all turns, as what follows
 	Sent    uint64  `json:"sent"`    // with those of the warm-ups
 	Lost    uint64  `json:"lost"`    // of these
+	Skipped uint64  `json:"skipped"` // frames that the generator could not send in time, and did not
 	P50     float64 `json:"p50"`
 	P90     float64 `json:"p90"`
 	P99     float64 `json:"p99"`
@@ -69,6 +70,7 @@ func latencyOf(turns []turn, s settings) latency {
 		delays = delays.Plus(t.delays)
 		l.Sent += t.all
 		l.Lost += t.lost
+		l.Skipped += t.skipped
 		l.Generator = l.Generator.plus(t.generator)
 		l.Worker = l.Worker.plus(t.worker)
 		if t.disturber(s) != "" {

@@ -16,7 +16,8 @@ type latencySummary struct {
 	Longest float64 `json:"longest-us"` // of all rounds
 	Sent    uint64  `json:"sent"`       // in all rounds
 	Lost    uint64  `json:"lost"`
-	Count   uint64  `json:"count"` // frames that were timed
+	Skipped uint64  `json:"skipped"` // frames that the generator could not send in time
+	Count   uint64  `json:"count"`   // frames that were timed
 	Changes float64 `json:"changes,omitempty"`
 
 	Disturbed int `json:"disturbed"` // turns that count although they were disturbed
@@ -41,6 +42,7 @@ func latenciesOf(ts []trial) []latencySummary {
 		for _, a := range at {
 			l.Sent += a.Sent
 			l.Lost += a.Lost
+			l.Skipped += a.Skipped
 			l.Count += a.Count
 			l.Disturbed += a.Disturbed
 		}
@@ -109,13 +111,13 @@ func (r *report) latencies(b *strings.Builder) {
 	}
 	s := r.Settings
 	fmt.Fprintf(b, "\nDelays from generator to sink, in %d turns of %v a round at a share of the contender's own rate in that round; frames lost include those of the warm-ups.\n\n", s.TimedTurns, s.TimedTime)
-	fmt.Fprintln(b, "| Delay, µs | load | offered Mpps | p50 | p99 | p99.9 | longest | lost of sent | disturbed turns |")
-	fmt.Fprintln(b, "|---|---|---|---|---|---|---|---|---|")
+	fmt.Fprintln(b, "| Delay, µs | load | offered Mpps | p50 | p99 | p99.9 | longest | lost of sent | not sent in time | disturbed turns |")
+	fmt.Fprintln(b, "|---|---|---|---|---|---|---|---|---|---|")
 	of := func(s spread) string { return fmt.Sprintf("%.1f [%.1f, %.1f]", s.Median, s.Min, s.Max) }
 	for _, m := range r.Summary {
 		for _, l := range m.Latencies {
-			fmt.Fprintf(b, "| %s | %.0f %% | %.3f | %s | %s | %s | %.0f | %d of %d | %d |\n", m.Contender, 100*l.Load, l.Offered/1e6,
-				of(l.P50), of(l.P99), of(l.P999), l.Longest, l.Lost, l.Sent, l.Disturbed)
+			fmt.Fprintf(b, "| %s | %.0f %% | %.3f | %s | %s | %s | %.0f | %d of %d | %d | %d |\n", m.Contender, 100*l.Load, l.Offered/1e6,
+				of(l.P50), of(l.P99), of(l.P999), l.Longest, l.Lost, l.Sent, l.Skipped, l.Disturbed)
 		}
 	}
 	r.changes(b)
