@@ -120,7 +120,7 @@ func (l load) generated(t traffic) loadgen.Load {
 // settle waits until nothing is under way any more, and counts what was lost since begin:
 // frames that were sent with their time and did not come.
 func (st *stand) settle(ctx context.Context, begin reading, t turn) (turn, error) {
-	const quiet = 200 * time.Millisecond // without a frame: what is missing is lost
+	const quiet = time.Second // without a frame: what is missing is lost
 	t.all = st.gen.Sent() - begin.sent - (st.gen.Hostile() - begin.hostile)
 	arrived := uint64(0)
 	for since := time.Now(); time.Since(since) < quiet; {

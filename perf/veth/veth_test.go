@@ -213,7 +213,7 @@ func TestRound(t *testing.T) {
 		s := settings{
 			Arms: arms, EIPs: 16, Size: 64, Rate: 5000, Turns: 2, Retries: 1, Steal: 1, Waiting: 1,
 			Warm: 10 * time.Millisecond, Time: 100 * time.Millisecond,
-			Loads: []float64{0.5}, TimedTurns: 2, TimedTime: 100 * time.Millisecond, Idle: 50 * time.Millisecond,
+			Loads: []float64{0.5}, TimedTurns: 2, TimedTime: 500 * time.Millisecond, Idle: 50 * time.Millisecond,
 		}
 		ts, err := round(t.Context(), s, []contender{&eipgw{settings: s, label: "one", exe: exe}, &eipgw{settings: s, label: "two", exe: exe}})
 		require.NoError(t, err)
