@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 )
 
 // contender is a program that takes frames from p0 and sends them out of p0 or p1.
@@ -44,28 +43,3 @@ func contenders(s settings) []contender {
 
 // busyPollBudget is that of testpmd, which polls busily unless told not to.
 const busyPollBudget = 64
-
-// variant is a contender in one of the circumstances that a series goes through. Variants of
-// one contender share its process in a round.
-type variant struct {
-	contender
-	label string
-	x     float64 // what the series goes through
-	churn float64 // binding changes a second meanwhile
-	base  bool    // what the others are compared with
-}
-
-func (v variant) name() string    { return v.label }
-func (v variant) reference() bool { return v.base }
-
-func (v variant) what() string {
-	if v.churn > 0 {
-		return fmt.Sprintf("%s; %.0f binding changes a second are asked for", v.contender.what(), v.churn)
-	}
-	return v.contender.what()
-}
-
-func churnOf(c contender) float64 {
-	v, _ := c.(variant)
-	return v.churn
-}

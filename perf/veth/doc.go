@@ -35,14 +35,14 @@
 // Files:
 //
 //	main.go       command line
-//	series.go     what the series go through, and their defaults
+//	series.go     what the series go through, and their defaults; variants of a contender
 //	round.go      one round: order of turns, what they add up to
 //	stand.go      one contender with all around it
 //	turn.go       one turn of it: load, readings before and after, what was lost, who disturbed it
 //	latency.go    delays at shares of the highest rate; CPU time without traffic
 //	churn.go      binding changes through the gateway's API, and what the gateway counts of them
 //	topology.go   namespaces, links, addresses
-//	contender.go  what a contender is, and variants of one; eipgw.go, testpmd.go
+//	contender.go  what a contender is; eipgw.go, testpmd.go
 //	hostile.go    floods: contenders that get hostile frames beside the ordinary ones
 //	profile.go    profiles of a gateway under load
 //	procfs.go     whose time the CPUs spent; huge pages; the machine in words

@@ -146,3 +146,28 @@ func baseOf(cs []contender, i int) int {
 	}
 	return i
 }
+
+// variant is a contender in one of the circumstances that a series goes through. Variants of
+// one contender share its process in a round.
+type variant struct {
+	contender
+	label string
+	x     float64 // what the series goes through
+	churn float64 // binding changes a second meanwhile
+	base  bool    // what the others are compared with
+}
+
+func (v variant) name() string    { return v.label }
+func (v variant) reference() bool { return v.base }
+
+func (v variant) what() string {
+	if v.churn > 0 {
+		return fmt.Sprintf("%s; %.0f binding changes a second are asked for", v.contender.what(), v.churn)
+	}
+	return v.contender.what()
+}
+
+func churnOf(c contender) float64 {
+	v, _ := c.(variant)
+	return v.churn
+}
