@@ -121,6 +121,13 @@ func TestReportsAreWritten(t *testing.T) {
 			assert.Equal(t, r.Trials, back.Trials)
 		})
 	}
+	nothing := fullReport("", plain...)
+	for i := range nothing.Trials {
+		nothing.Trials[i] = trialsOf(nothing.Trials[i].Contender, 0)[0]
+	}
+	nothing.Summary, nothing.Settings.Loads = nil, nil
+	nothing.summarize(plain)
+	require.NoError(t, nothing.write(t.TempDir()), "contenders that forwarded nothing")
 	dir := t.TempDir()
 	require.NoError(t, fullReport(seriesSoak, churn...).write(dir))
 	assert.NoFileExists(t, filepath.Join(dir, "soak.svg"))

@@ -177,23 +177,32 @@ func run(ctx context.Context, s settings) error {
 		return profileOf(ctx, s, cs[0])
 	}
 	r := report{Machine: thisMachine(), Command: "go run ./perf/veth " + strings.Join(os.Args[1:], " "), Settings: s}
-	for n := 1; n <= s.Rounds; n++ {
+	r.Settings.Rounds, err = rounds(ctx, s, cs, &r.Trials)
+	if r.Settings.Rounds == 0 {
+		return err
+	}
+	r.summarize(cs) // an error does not take back what the rounds before it have shown
+	fmt.Print(r.markdown())
+	if s.Out != "" {
+		err = errors.Join(err, r.write(s.Out))
+	}
+	return err
+}
+
+// rounds adds the trials of s.Rounds rounds, or until one fails, and returns how many there were.
+func rounds(ctx context.Context, s settings, cs []contender, trials *[]trial) (n int, err error) {
+	for n = range s.Rounds {
 		ts, err := round(ctx, s, cs)
 		if err != nil {
-			return fmt.Errorf("round %d: %w", n, err)
+			return n, fmt.Errorf("round %d: %w", n+1, err)
 		}
 		for _, t := range ts {
-			t.Round = n
+			t.Round = n + 1
 			fmt.Fprintln(os.Stderr, t.line())
-			r.Trials = append(r.Trials, t)
+			*trials = append(*trials, t)
 		}
 	}
-	r.summarize(cs)
-	fmt.Print(r.markdown())
-	if s.Out == "" {
-		return nil
-	}
-	return r.write(s.Out)
+	return s.Rounds, nil
 }
 
 func choose(all []contender, names string) ([]contender, error) {

@@ -54,6 +54,11 @@ type summary struct {
 type ratio struct {
 	Reference string `json:"reference"`
 	spread
+
+	// Of times, less is better: round by round, medians and range. CPU is that of a frame, the
+	// worker's CPU and the softirq of the other; P99 the delays' 99th percentile, by load.
+	CPU spread   `json:"cpu-time"`
+	P99 []spread `json:"p99,omitempty"`
 }
 
 // spread is a median and the range around it.
@@ -61,6 +66,14 @@ type spread struct {
 	Median float64 `json:"median"`
 	Min    float64 `json:"min"`
 	Max    float64 `json:"max"`
+}
+
+// share is a / b, and 0 of nothing: JSON has no infinity.
+func share(a, b float64) float64 {
+	if b == 0 {
+		return 0
+	}
+	return a / b
 }
 
 func spreadOf(v []float64) spread { return spread{median(v), slices.Min(v), slices.Max(v)} }
@@ -94,7 +107,7 @@ func (r *report) summarize(cs []contender) {
 		s.Arrived = spreadOf(column(ts, func(t trial) float64 { return t.Arrived }))
 		s.CPU.Generator = median(column(ts, func(t trial) float64 { return t.Generator.busy() }))
 		s.CPU.Worker = median(column(ts, func(t trial) float64 { return t.Worker.busy() }))
-		s.NsPerFrame = median(column(ts, func(t trial) float64 { return 1e9 * t.Worker.busy() / t.Rate }))
+		s.NsPerFrame = median(column(ts, func(t trial) float64 { return share(1e9*t.Worker.busy(), t.Rate) }))
 		s.GeneratorNs = nsPerFrame(ts, func(t trial) cpuTime { return t.Generator })
 		s.WorkerNs = nsPerFrame(ts, func(t trial) cpuTime { return t.Worker })
 		s.Changes = median(column(ts, func(t trial) float64 { return t.Changes }))
@@ -109,7 +122,7 @@ func (r *report) summarize(cs []contender) {
 		}
 		for _, ref := range cs {
 			if ref.reference() && !c.reference() && related(c, ref) {
-				s.Ratios = append(s.Ratios, ratio{ref.name(), compare(ts, r.of(ref.name()))})
+				s.Ratios = append(s.Ratios, ratioTo(ref.name(), ts, r.of(ref.name())))
 			}
 		}
 		r.Summary = append(r.Summary, s)
@@ -133,7 +146,7 @@ func compare(ts, refs []trial) spread {
 	for i, t := range ts {
 		var turns []float64
 		for n, rate := range t.Rates {
-			turns = append(turns, rate/refs[i].Rates[n])
+			turns = append(turns, share(rate, refs[i].Rates[n]))
 		}
 		all, rounds = append(all, turns...), append(rounds, median(turns))
 	}
@@ -192,6 +205,7 @@ func (r *report) ratios(b *strings.Builder) {
 	if len(rows) == 0 {
 		return
 	}
+	r.timeRatios(b, rows)
 	fmt.Fprint(b, "| Ratio of rates, turn by turn |")
 	for _, x := range rows[0].Ratios {
 		fmt.Fprintf(b, " to %s |", x.Reference)

@@ -69,13 +69,33 @@ func idleOf(ts []trial) *spread {
 // nsPerFrame is what a frame took of a CPU's time, by kind: medians of the rounds.
 func nsPerFrame(ts []trial, cpu func(trial) cpuTime) cpuTime {
 	kind := func(f func(cpuTime) float64) float64 {
-		return median(column(ts, func(t trial) float64 { return 1e9 * f(cpu(t)) / t.Rate }))
+		return median(column(ts, func(t trial) float64 { return share(1e9*f(cpu(t)), t.Rate) }))
 	}
 	return cpuTime{
 		User:    kind(func(c cpuTime) float64 { return c.User }),
 		System:  kind(func(c cpuTime) float64 { return c.System }),
 		SoftIRQ: kind(func(c cpuTime) float64 { return c.SoftIRQ }),
 	}
+}
+
+// ratioTo compares a contender's trials with a reference's.
+func ratioTo(name string, ts, refs []trial) ratio {
+	r := ratio{Reference: name, spread: compare(ts, refs)}
+	cpu := func(t trial) float64 { return share(t.Worker.busy()+t.Generator.SoftIRQ, t.Rate) }
+	r.CPU = byRound(ts, refs, cpu)
+	for i := range ts[0].Latencies {
+		r.P99 = append(r.P99, byRound(ts, refs, func(t trial) float64 { return t.Latencies[i].P99 }))
+	}
+	return r
+}
+
+// byRound is the ratios of one figure, each round's to that of the same round.
+func byRound(ts, refs []trial, f func(trial) float64) spread {
+	var ratios []float64
+	for i, t := range ts {
+		ratios = append(ratios, share(f(t), f(refs[i])))
+	}
+	return spreadOf(ratios)
 }
 
 // column is one figure of every one of ts.
@@ -121,6 +141,26 @@ func (r *report) latencies(b *strings.Builder) {
 		}
 	}
 	r.changes(b)
+}
+
+// timeRatios adds a table with a row for each contender and reference, of ratios in which less
+// is better.
+func (r *report) timeRatios(b *strings.Builder, rows []summary) {
+	fmt.Fprint(b, "| Ratio of times, round by round | to | CPU time of a frame |")
+	for _, load := range r.Settings.Loads {
+		fmt.Fprintf(b, " p99 at %.0f %% |", 100*load)
+	}
+	fmt.Fprintf(b, "\n|---|---|---|%s\n", strings.Repeat("---|", len(r.Settings.Loads)))
+	for _, m := range rows {
+		for _, x := range m.Ratios {
+			fmt.Fprintf(b, "| %s | %s |", m.Contender, x.Reference)
+			for _, s := range append([]spread{x.CPU}, x.P99...) {
+				fmt.Fprintf(b, " **%.2f** [%.2f, %.2f] |", s.Median, s.Min, s.Max)
+			}
+			fmt.Fprintln(b)
+		}
+	}
+	fmt.Fprintln(b)
 }
 
 // changes adds a table of how many binding changes there were, if a series went through that.

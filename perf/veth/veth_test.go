@@ -53,7 +53,9 @@ func TestSummaryComparesWithEveryReference(t *testing.T) {
 	s := r.Summary[0]
 	assert.Equal(t, spread{Median: 2e6, Min: 1e6, Max: 3e6}, s.Rate)
 	require.Len(t, s.Ratios, 2)
-	assert.Equal(t, ratio{"slow", spread{Median: 4, Min: 2, Max: 6}}, s.Ratios[0])
+	assert.Equal(t, "slow", s.Ratios[0].Reference)
+	assert.Equal(t, spread{Median: 4, Min: 2, Max: 6}, s.Ratios[0].spread)
+	assert.Equal(t, spread{Median: 0.25, Min: 1.0 / 6, Max: 0.5}, s.Ratios[0].CPU, "the same share of the CPU for more frames")
 	assert.Equal(t, "fast", s.Ratios[1].Reference)
 	assert.InDelta(t, 2.5, s.Ratios[1].Median, 1e-9)
 	assert.InDelta(t, 0.75*1e9/2e6, s.NsPerFrame, 1e-9)
