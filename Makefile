@@ -89,10 +89,20 @@ bench: $(BENCHSTAT) ## benchmarks in memory, COUNT times (default 10), medians b
 	$(BENCHSTAT) $(CACHE)/bench.txt
 
 ROUNDS ?= 5
+RESULTS ?= perf/results
 .PHONY: peers
-peers: root build ## eipgw and dpdk-testpmd in turn over veth, ROUNDS times (default 5), medians
+peers: root build ## eipgw and its peers in turn over veth: rates, delays, CPU time, series; tables and plots to RESULTS (default perf/results)
 	.ci/packages bench
-	go run ./perf/veth -rounds $(ROUNDS)
+	go build -o $(CACHE)/bin/veth ./perf/veth
+	$(CACHE)/bin/veth -rounds $(ROUNDS) -out $(RESULTS)
+	$(CACHE)/bin/veth -rounds $(ROUNDS) -series latency -contenders eipgw,testpmd -out $(RESULTS)
+	$(CACHE)/bin/veth -rounds 3 -series eips -out $(RESULTS)
+	$(CACHE)/bin/veth -rounds $(ROUNDS) -series churn -out $(RESULTS)
+	$(CACHE)/bin/veth -series soak -out $(RESULTS)
+
+.PHONY: profile
+profile: root build ## CPU, heap, block, mutex and scheduler profiles and a flame graph of a gateway under load, to perf/profiles/DATE
+	go run ./perf/veth -profile perf/profiles/$$(date +%Y-%m-%dT%H%M%S)
 
 .PHONY: clean
 clean: ## remove what was built

@@ -18,9 +18,31 @@ type binds struct {
 	tunnels map[netip.Prefix]uint32
 }
 
-// Bind makes or replaces a binding of the source SourceAdmin. It refuses what
-// policy would not accept now.
-func (r *RIB) Bind(b fib.Binding) error {
+// Bind makes or replaces bindings of the source SourceAdmin, all of them or none; of one
+// prefix there is one at most. It refuses what policy would not accept now.
+func (r *RIB) Bind(bs ...fib.Binding) error {
+	for i := range bs {
+		if err := checkBind(&bs[i]); err != nil {
+			return err
+		}
+	}
+	r.binds.mu.Lock()
+	defer r.binds.mu.Unlock()
+	for i := range bs {
+		if err := r.mayBind(&bs[i], r.binds.tunnels[bs[i].Prefix] > 0); err != nil {
+			return err
+		}
+	}
+	u := Update{Source: SourceAdmin}
+	for _, b := range bs {
+		r.binds.set(&u, b.Prefix, b.Tunnels)
+	}
+	r.Update(u)
+	return nil
+}
+
+// checkBind says what is wrong with a binding in itself.
+func checkBind(b *fib.Binding) error {
 	prefix, ok := cleanPrefix(b.Prefix)
 	switch {
 	case !ok:
@@ -35,12 +57,6 @@ func (r *RIB) Bind(b fib.Binding) error {
 			return fmt.Errorf("rib: bind %s: %w", prefix, err)
 		}
 	}
-	r.binds.mu.Lock()
-	defer r.binds.mu.Unlock()
-	if err := r.mayBind(b, r.binds.tunnels[prefix] > 0); err != nil {
-		return err
-	}
-	r.Update(r.binds.set(prefix, b.Tunnels))
 	return nil
 }
 
@@ -51,13 +67,14 @@ func (r *RIB) Unbind(prefix netip.Prefix) error {
 	if r.binds.tunnels[prefix] == 0 {
 		return fmt.Errorf("rib: unbind %s: expected a prefix that was bound at runtime", prefix)
 	}
-	r.Update(r.binds.set(prefix, nil))
+	u := Update{Source: SourceAdmin}
+	r.binds.set(&u, prefix, nil)
+	r.Update(u)
 	return nil
 }
 
-// set returns the update that makes tunnels those of the prefix.
-func (b *binds) set(prefix netip.Prefix, tunnels []encap.Tunnel) Update {
-	u := Update{Source: SourceAdmin}
+// set adds to the update what makes tunnels those of the prefix.
+func (b *binds) set(u *Update, prefix netip.Prefix, tunnels []encap.Tunnel) {
 	now := time.Now()
 	for i, t := range tunnels {
 		u.Set = append(u.Set, Path{Prefix: prefix, PathID: uint32(i + 1), Tunnel: t, Carrier: CarrierStatic, Learned: now})
@@ -71,12 +88,11 @@ func (b *binds) set(prefix netip.Prefix, tunnels []encap.Tunnel) Update {
 	if b.tunnels[prefix] = uint32(len(tunnels)); len(tunnels) == 0 {
 		delete(b.tunnels, prefix)
 	}
-	return u
 }
 
 // mayBind says why a claim of the admin source would be refused that the binding
 // comes to. held says that it has bound the prefix already.
-func (r *RIB) mayBind(b fib.Binding, held bool) error {
+func (r *RIB) mayBind(b *fib.Binding, held bool) error {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	src := r.sources[SourceAdmin]

@@ -175,6 +175,27 @@ func TestRefusalListIsBounded(t *testing.T) {
 	assert.Len(t, l.list(nil), 2)
 }
 
+// Several bindings are made together, or, when one of them is refused, none.
+func TestBindMany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := open(t, quick)
+		b.AddSource(SourceAdmin, SourcePolicy{Rank: 0})
+		one := []encap.Tunnel{{VTEP: netip.MustParseAddr("10.0.0.1"), VNI: 1}}
+		two := []encap.Tunnel{{VTEP: netip.MustParseAddr("10.0.0.1"), VNI: 1}, {VTEP: netip.MustParseAddr("10.0.0.2"), VNI: 1}}
+		require.NoError(t, b.Bind(fib.Binding{Prefix: pfx("203.0.113.7/32"), Tunnels: two}, fib.Binding{Prefix: pfx("203.0.113.8/32"), Tunnels: one}))
+		b.flush()
+		assert.Equal(t, "[10.0.0.1 10.0.0.2]", b.bindings()["203.0.113.7/32"])
+		assert.Equal(t, "[10.0.0.1]", b.bindings()["203.0.113.8/32"])
+		err := b.Bind(fib.Binding{Prefix: pfx("203.0.113.7/32"), Tunnels: one}, fib.Binding{Prefix: pfx("198.51.100.1/32"), Tunnels: one})
+		assert.ErrorContains(t, err, "not inside the segments")
+		b.flush()
+		assert.Equal(t, "[10.0.0.1 10.0.0.2]", b.bindings()["203.0.113.7/32"], "none of them")
+		require.NoError(t, b.Bind(fib.Binding{Prefix: pfx("203.0.113.7/32"), Tunnels: one}))
+		b.flush()
+		assert.Equal(t, "[10.0.0.1]", b.bindings()["203.0.113.7/32"])
+	})
+}
+
 func TestBindUnbind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := open(t, quick)

@@ -171,6 +171,32 @@ func TestWhyKnowsTheWayOfAFlow(t *testing.T) {
 	assert.Len(t, taken, 3, "some way was never taken: %v", taken)
 }
 
+// Many EIPs are bound at once, and programmed when the answer comes; a bad one of them
+// leaves all as they were.
+func TestBindMany(t *testing.T) {
+	w := newWorld(t, worldConfig)
+	w.network.way(vtep, fibtest.Adjacency(portID(1), local, 9))
+	vni := uint32(5001)
+	b := admin.BindMany{
+		Prefixes: []netip.Prefix{netip.PrefixFrom(eip, 32), netip.PrefixFrom(eip.Next(), 32)},
+		Tunnels:  []admin.BindTunnel{{VTEP: vtep, VNI: &vni}},
+	}
+	bound, err := w.client.BindMany(context.Background(), b)
+	require.NoError(t, err)
+	assert.Equal(t, 2, bound.Bound)
+	assert.Len(t, w.g.Bindings(admin.BindingQuery{Limit: 10}).Bindings, 2)
+	b.Prefixes = append(b.Prefixes, netip.PrefixFrom(eip, 24))
+	vni++
+	_, err = w.client.BindMany(context.Background(), b)
+	assert.ErrorContains(t, err, "bits beyond the length")
+	for _, p := range w.g.Bindings(admin.BindingQuery{Limit: 10}).Bindings {
+		assert.EqualValues(t, 5001, p.Tunnels[0].VNI)
+	}
+	b.Tunnels[0].VTEP = netip.Addr{}
+	_, err = w.client.BindMany(context.Background(), b)
+	assert.ErrorContains(t, err, "tunnel 1")
+}
+
 // A binding in VXLAN, from the command line to the frame; what VXLAN has no room for is
 // refused.
 func TestBindVXLAN(t *testing.T) {

@@ -26,15 +26,22 @@ type bpfCounts struct {
 	Other    bpfCount
 }
 
+type bpfDelays struct {
+	_      structs.HostLayout
+	Frames [1024]uint64
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	bpfMapSinkCounts   = "sink_counts"
+	bpfMapSinkDelays   = "sink_delays"
 	bpfProgGenerate    = "generate"
 	bpfProgPass        = "pass"
 	bpfProgSink        = "sink"
 	bpfVarBounds       = "bounds"
+	bpfVarCatchUp      = "catch_up"
 	bpfVarDsts         = "dsts"
 	bpfVarDue          = "due"
 	bpfVarFirstDst     = "first_dst"
@@ -51,7 +58,9 @@ const (
 	bpfVarSkipped      = "skipped"
 	bpfVarSource       = "source"
 	bpfVarSports       = "sports"
+	bpfVarStamping     = "stamping"
 	bpfVarSum          = "sum"
+	bpfVarTiming       = "timing"
 	bpfVarUnbounds     = "unbounds"
 )
 
@@ -107,6 +116,7 @@ type bpfProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfMapSpecs struct {
 	SinkCounts *ebpf.MapSpec `ebpf:"sink_counts"`
+	SinkDelays *ebpf.MapSpec `ebpf:"sink_delays"`
 }
 
 // bpfVariableSpecs contains global variables before they are loaded into the kernel.
@@ -114,6 +124,7 @@ type bpfMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfVariableSpecs struct {
 	Bounds       *ebpf.VariableSpec `ebpf:"bounds"`
+	CatchUp      *ebpf.VariableSpec `ebpf:"catch_up"`
 	Dsts         *ebpf.VariableSpec `ebpf:"dsts"`
 	Due          *ebpf.VariableSpec `ebpf:"due"`
 	FirstDst     *ebpf.VariableSpec `ebpf:"first_dst"`
@@ -130,7 +141,9 @@ type bpfVariableSpecs struct {
 	Skipped      *ebpf.VariableSpec `ebpf:"skipped"`
 	Source       *ebpf.VariableSpec `ebpf:"source"`
 	Sports       *ebpf.VariableSpec `ebpf:"sports"`
+	Stamping     *ebpf.VariableSpec `ebpf:"stamping"`
 	Sum          *ebpf.VariableSpec `ebpf:"sum"`
+	Timing       *ebpf.VariableSpec `ebpf:"timing"`
 	Unbounds     *ebpf.VariableSpec `ebpf:"unbounds"`
 }
 
@@ -155,11 +168,13 @@ func (o *bpfObjects) Close() error {
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfMaps struct {
 	SinkCounts *ebpf.Map `ebpf:"sink_counts"`
+	SinkDelays *ebpf.Map `ebpf:"sink_delays"`
 }
 
 func (m *bpfMaps) Close() error {
 	return _BpfClose(
 		m.SinkCounts,
+		m.SinkDelays,
 	)
 }
 
@@ -168,6 +183,7 @@ func (m *bpfMaps) Close() error {
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfVariables struct {
 	Bounds       *ebpf.Variable `ebpf:"bounds"`
+	CatchUp      *ebpf.Variable `ebpf:"catch_up"`
 	Dsts         *ebpf.Variable `ebpf:"dsts"`
 	Due          *ebpf.Variable `ebpf:"due"`
 	FirstDst     *ebpf.Variable `ebpf:"first_dst"`
@@ -184,7 +200,9 @@ type bpfVariables struct {
 	Skipped      *ebpf.Variable `ebpf:"skipped"`
 	Source       *ebpf.Variable `ebpf:"source"`
 	Sports       *ebpf.Variable `ebpf:"sports"`
+	Stamping     *ebpf.Variable `ebpf:"stamping"`
 	Sum          *ebpf.Variable `ebpf:"sum"`
+	Timing       *ebpf.Variable `ebpf:"timing"`
 	Unbounds     *ebpf.Variable `ebpf:"unbounds"`
 }
 

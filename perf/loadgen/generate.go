@@ -2,4 +2,4 @@ package loadgen
 
 // The flags make the object the same from any checkout path: no DWARF, and BTF line
 // information relative to this folder.
-//go:generate go run github.com/cilium/ebpf/cmd/bpf2go -go-package loadgen -target bpfel -cc clang -strip llvm-strip -cflags "-O2 -mcpu=v3 -Wall -Wextra -Werror -idirafter /usr/include/x86_64-linux-gnu -idirafter /usr/include/aarch64-linux-gnu" -type count -type counts bpf bpf/load.bpf.c
+//go:generate go run github.com/cilium/ebpf/cmd/bpf2go -go-package loadgen -target bpfel -cc clang -strip llvm-strip -cflags "-O2 -mcpu=v3 -Wall -Wextra -Werror -idirafter /usr/include/x86_64-linux-gnu -idirafter /usr/include/aarch64-linux-gnu" -type count -type counts -type delays bpf bpf/load.bpf.c

@@ -47,8 +47,16 @@ const (
 	maxSrcPorts  = 1<<16 - FirstSrcPort
 )
 
-// batch is how many frames the kernel makes between two looks at its own affairs.
-const batch = 64
+// How many frames the kernel makes before it hands them over, all at once, and looks at its
+// own affairs. Frames that are not due yet count too. With a rate given the batch is small:
+// what the first of it waits for the last is part of a frame's way, for every contender alike.
+const (
+	batch      = 64
+	pacedBatch = 8
+)
+
+// DefaultBurst is Load.Burst unless said otherwise.
+const DefaultBurst = 256
 
 func (c Config) ipv6() bool { return c.FirstDst.Is6() }
 
@@ -96,6 +104,8 @@ type generatorObjects struct {
 	Sent     *ebpf.Variable `ebpf:"sent"`
 	Hostile  *ebpf.Variable `ebpf:"hostile"`
 	Skipped  *ebpf.Variable `ebpf:"skipped"`
+	CatchUp  *ebpf.Variable `ebpf:"catch_up"`
+	Stamping *ebpf.Variable `ebpf:"stamping"`
 }
 
 // New loads a generator for an interface of the calling thread's network namespace. The
@@ -141,6 +151,43 @@ func (g *Generator) Close() error { return g.objs.Generate.Close() }
 type Load struct {
 	Rate   float64 // frames a second; 0: as many as possible
 	Frames uint64  // 0: until the context ends
+
+	// Burst is how many frames a generator that was held up sends at once when it goes on;
+	// what it could not make up for by then is skipped. 0: DefaultBurst.
+	Burst int
+	// Stamped has each frame carry the time when it was sent: see Sink.Time.
+	Stamped bool
+}
+
+// set writes the load where the program reads it.
+func (g *Generator) set(l Load, limit uint64) error {
+	interval, burst, stamping := uint64(0), uint64(DefaultBurst), uint64(0)
+	if l.Rate > 0 {
+		interval = uint64(1024 * 1e9 / l.Rate)
+	}
+	if l.Burst > 0 {
+		burst = uint64(l.Burst)
+	}
+	if l.Stamped {
+		stamping = 1
+		if least := g.cfg.leastStamped(); g.cfg.Size < least {
+			return fmt.Errorf("loadgen: frames of %d bytes have no room for a time: expected at least %d", g.cfg.Size, least)
+		}
+	}
+	err := errors.Join(g.objs.Limit.Set(limit), g.objs.Interval.Set(interval), g.objs.Due.Set(uint64(0)),
+		g.objs.CatchUp.Set(burst), g.objs.Stamping.Set(stamping))
+	if err != nil {
+		return fmt.Errorf("loadgen: %w", err)
+	}
+	return nil
+}
+
+// leastStamped is the size of the shortest frame that holds a time.
+func (c Config) leastStamped() int {
+	if c.ipv6() {
+		return ethLen + ipv6Len + udpLen + stampLen
+	}
+	return ethLen + ipv4Len + udpLen + stampLen
 }
 
 // Run sends until the load's frames are sent or ctx ends, and returns nil then. It must be
@@ -158,12 +205,12 @@ func (g *Generator) Run(ctx context.Context, l Load) error {
 	if l.Frames > 0 {
 		limit = g.Sent() + l.Frames
 	}
-	interval := uint64(0)
-	if l.Rate > 0 {
-		interval = uint64(1024 * 1e9 / l.Rate)
+	if err := g.set(l, limit); err != nil {
+		return err
 	}
-	if err := errors.Join(g.objs.Limit.Set(limit), g.objs.Interval.Set(interval), g.objs.Due.Set(uint64(0))); err != nil {
-		return fmt.Errorf("loadgen: %w", err)
+	size := batch
+	if l.Rate > 0 {
+		size = pacedBatch
 	}
 
 	over := func() bool { return ctx.Err() != nil || g.Sent() >= limit }
@@ -174,7 +221,7 @@ func (g *Generator) Run(ctx context.Context, l Load) error {
 		<-interrupted
 	}()
 	for !over() {
-		if errno := runLive(g.objs.Generate.FD(), g.frame, math.MaxUint32); errno != 0 && errno != unix.EINTR {
+		if errno := runLive(g.objs.Generate.FD(), g.frame, math.MaxUint32, size); errno != 0 && errno != unix.EINTR {
 			return fmt.Errorf("loadgen: running the generator: %w", errno)
 		}
 	}

@@ -13,6 +13,8 @@ const (
 	ipv4Len = 20
 	ipv6Len = 40
 	udpLen  = 8
+
+	stampLen = 8 // of the time in a payload, ns of CLOCK_MONOTONIC
 )
 
 const (

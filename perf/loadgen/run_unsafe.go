@@ -26,12 +26,12 @@ type runAttr struct {
 }
 
 // runLive has the kernel run an XDP program on copies of frame, repeat times, and do
-// with each what the program says. It returns EINTR when a signal arrives: package
+// with each what the program says, batch by batch. It returns EINTR when a signal arrives: package
 // cilium/ebpf would start over then.
-func runLive(progFD int, frame []byte, repeat uint32) unix.Errno {
+func runLive(progFD int, frame []byte, repeat uint32, batch int) unix.Errno {
 	attr := runAttr{
 		progFD: uint32(progFD), dataIn: unsafe.Pointer(unsafe.SliceData(frame)), dataSizeIn: uint32(len(frame)),
-		repeat: repeat, flags: unix.BPF_F_TEST_XDP_LIVE_FRAMES, batchSize: batch,
+		repeat: repeat, flags: unix.BPF_F_TEST_XDP_LIVE_FRAMES, batchSize: uint32(batch),
 	}
 	_, _, errno := unix.Syscall(unix.SYS_BPF, unix.BPF_PROG_TEST_RUN, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr))
 	return errno

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
 )
 
 // SinkConfig says where a sink sits and what it takes for the generator's frames.
@@ -18,7 +19,7 @@ type SinkConfig struct {
 
 // Counts is what a sink has seen since Attach.
 type Counts struct {
-	Tunneled Count // UDP to port 6081, Geneve's: counted and dropped
+	Tunneled Count // UDP to port 6081, Geneve's, or 4789, VXLAN's: counted and dropped
 	Plain    Count // UDP to the generator's port: counted and dropped
 	Other    Count // counted, and left to the kernel
 }
@@ -41,6 +42,9 @@ type Sink struct {
 	objs struct {
 		Sink   *ebpf.Program `ebpf:"sink"`
 		Counts *ebpf.Map     `ebpf:"sink_counts"`
+		Delays *ebpf.Map     `ebpf:"sink_delays"`
+
+		Timing *ebpf.Variable `ebpf:"timing"`
 	}
 	link link.Link
 }
@@ -88,13 +92,43 @@ func (s *Sink) Counts() (Counts, error) {
 	return sum, nil
 }
 
+// Time says whether the sink looks for the times that a generator's frames may carry, at the
+// start of the payload, in a tunnel or not. It does not unless told to, and then leaves
+// those alone that were sent before.
+func (s *Sink) Time(on bool) error {
+	var since unix.Timespec
+	if on {
+		if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &since); err != nil {
+			return fmt.Errorf("loadgen: %w", err)
+		}
+	}
+	if err := s.objs.Timing.Set(uint64(since.Nano())); err != nil {
+		return fmt.Errorf("loadgen: %w", err)
+	}
+	return nil
+}
+
+// Delays is how long frames with a time were under way, of all CPUs, since Attach: from
+// where the generator's program filled them to where the sink's saw them.
+func (s *Sink) Delays() (Delays, error) {
+	var cpus []bpfDelays
+	if err := s.objs.Delays.Lookup(uint32(0), &cpus); err != nil {
+		return Delays{}, fmt.Errorf("loadgen: reading the sink: %w", err)
+	}
+	var sum Delays
+	for i := range cpus {
+		sum = sum.Plus(Delays{cpus[i].Frames})
+	}
+	return sum, nil
+}
+
 // Close takes the sink off its interface.
 func (s *Sink) Close() error {
 	var errs []error
 	if s.link != nil {
 		errs = append(errs, s.link.Close())
 	}
-	return errors.Join(append(errs, s.objs.Sink.Close(), s.objs.Counts.Close())...)
+	return errors.Join(append(errs, s.objs.Sink.Close(), s.objs.Counts.Close(), s.objs.Delays.Close())...)
 }
 
 // Pass puts an XDP program on an interface of the calling thread's network namespace that

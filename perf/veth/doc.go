@@ -21,17 +21,30 @@
 // accounts (steal; how long the worker's and the generator's threads were ready to run
 // and did not) and is repeated.
 //
+// Then each gets shares of the rate that it reached, and every frame carries the time when it
+// was sent, which the sink reads: delays, at the same share of what each can do. At last it is
+// watched without traffic.
+//
+// With -series a run goes through something: numbers of EIPs, binding changes a second (made
+// through the gateway's API while frames go through), loads, or one long turn. What it
+// compares are variants of a contender, which take turns as contenders do.
+//
 // With -hostile the contenders are one build of eipgw, each with traffic of its own: ordinary
 // frames at a fixed rate, the same for all, and for all but the first a flood beside them.
 //
 // Files:
 //
 //	main.go       command line
+//	series.go     what the series go through, and their defaults; variants of a contender
 //	round.go      one round: order of turns, what they add up to
-//	stand.go      one contender with all around it, and one turn of it
+//	stand.go      one contender with all around it
+//	turn.go       one turn of it: load, readings before and after, what was lost, who disturbed it
+//	latency.go    delays at shares of the highest rate; CPU time without traffic
+//	churn.go      binding changes through the gateway's API, and what the gateway counts of them
 //	topology.go   namespaces, links, addresses
 //	contender.go  what a contender is; eipgw.go, testpmd.go
 //	hostile.go    floods: contenders that get hostile frames beside the ordinary ones
+//	profile.go    profiles of a gateway under load
 //	procfs.go     whose time the CPUs spent; huge pages; the machine in words
-//	report.go     medians, spread, ratios; Markdown and JSON
+//	report.go     medians, spread, ratios; Markdown and JSON; tables.go, plots.go
 package main

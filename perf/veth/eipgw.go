@@ -27,6 +27,10 @@ type eipgw struct {
 
 const tunnelsInUse = 16 // VTEPs, with a VNI each, that the EIPs are spread over
 
+// mostFromFile is how many bindings come from a file. More are made through the API: YAML
+// of a hundred bytes a binding takes long to write and to read.
+const mostFromFile = 100_000
+
 const pprofAddr = "127.0.0.1:9179"
 
 func (e *eipgw) name() string    { return e.label }
@@ -67,7 +71,9 @@ type eipgwProcess struct {
 	cmd *exec.Cmd
 	dir string
 
+	grace   time.Duration // until it has to have ended
 	started time.Time
+	loaded  string // for the notes; empty when bindings came from a file
 }
 
 // Command implements peers.Namespace.
@@ -77,7 +83,8 @@ func (p *eipgwProcess) Command(ctx context.Context, name string, args ...string)
 }
 
 func (e *eipgw) start(ctx context.Context, t *topology) (_ process, err error) {
-	p := &eipgwProcess{ns: t.gateway}
+	// Every binding is taken out of the table when it ends.
+	p := &eipgwProcess{ns: t.gateway, grace: 10*time.Second + time.Duration(e.EIPs)*10*time.Microsecond}
 	if p.dir, err = os.MkdirTemp("", "eipgw-bench-"); err != nil {
 		return nil, err
 	}
@@ -86,8 +93,11 @@ func (e *eipgw) start(ctx context.Context, t *topology) (_ process, err error) {
 			err = errors.Join(err, os.RemoveAll(p.dir))
 		}
 	}()
-	bindings := filepath.Join(p.dir, "bindings.yaml")
-	if err := writeBindings(bindings, e.EIPs); err != nil {
+	bindings, fromFile := filepath.Join(p.dir, "bindings.yaml"), e.EIPs
+	if e.EIPs > mostFromFile {
+		fromFile = 0
+	}
+	if err := writeBindings(bindings, fromFile); err != nil {
 		return nil, err
 	}
 	exe, err := filepath.Abs(e.exe)
@@ -98,7 +108,21 @@ func (e *eipgw) start(ctx context.Context, t *topology) (_ process, err error) {
 		return nil, err
 	}
 	p.started = time.Now()
+	if fromFile == 0 {
+		if err := p.bindAll(ctx, e.EIPs); err != nil {
+			return nil, errors.Join(err, p.Stop(p.grace))
+		}
+	}
 	return p, nil
+}
+
+// bindAll binds the EIPs through the API.
+func (p *eipgwProcess) bindAll(ctx context.Context, eips int) (err error) {
+	c := newChurner(p, eips)
+	defer func() { err = errors.Join(err, c.close()) }()
+	err = c.moveAll(ctx)
+	p.loaded = fmt.Sprintf("%d EIPs bound in %.1f s", eips, time.Since(p.started).Seconds())
+	return err
 }
 
 func (e *eipgw) config(t *topology, bindings string) string {
@@ -128,7 +152,11 @@ func writeBindings(file string, n int) error {
 		return err
 	}
 	w := bufio.NewWriter(f)
-	fmt.Fprintln(w, "bindings:")
+	if n == 0 {
+		fmt.Fprintln(w, "bindings: []")
+	} else {
+		fmt.Fprintln(w, "bindings:")
+	}
 	for i, eip := 0, firstEIP; i < n; i, eip = i+1, eip.Next() {
 		fmt.Fprintf(w, "  - {prefix: %s, tunnels: [{vtep: %s, vni: %d}]}\n", eip, vtep(i%tunnelsInUse), 5000+i%tunnelsInUse)
 	}
@@ -151,6 +179,9 @@ func (p *eipgwProcess) notes() []string {
 		return []string{err.Error()}
 	}
 	var notes []string
+	if p.loaded != "" {
+		notes = append(notes, p.loaded)
+	}
 	for _, d := range c.Drops {
 		if d.Packets > 0 {
 			notes = append(notes, fmt.Sprintf("%s %d of %d", d.Reason, d.Packets, c.Received.Packets))
@@ -163,11 +194,5 @@ func (p *eipgwProcess) notes() []string {
 }
 
 func (p *eipgwProcess) stop() error {
-	return errors.Join(p.Stop(10*time.Second), os.RemoveAll(p.dir))
-}
-
-// profile takes a CPU profile of a running gateway.
-func (p *eipgwProcess) profile(ctx context.Context, d time.Duration, file string) error {
-	url := fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", pprofAddr, max(1, int(d.Seconds())))
-	return p.ns.Do(func() error { return download(ctx, url, file) })
+	return errors.Join(p.Stop(p.grace), os.RemoveAll(p.dir))
 }

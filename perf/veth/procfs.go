@@ -92,6 +92,15 @@ func threadTimes(pid int) (map[int]threadTime, error) {
 	return times, nil
 }
 
+// all is what the threads have run together.
+func all(threads map[int]threadTime) (sum threadTime) {
+	for _, t := range threads {
+		sum.ran += t.ran
+		sum.waited += t.waited
+	}
+	return sum
+}
+
 // busiest is the thread that has run most since an earlier reading.
 func busiest(now, earlier map[int]threadTime) threadTime {
 	var most threadTime
@@ -103,7 +112,8 @@ func busiest(now, earlier map[int]threadTime) threadTime {
 	return most
 }
 
-// residentKiB is the memory that a process occupies now (proc_pid_status(5)).
+// residentKiB is the memory that a process occupies now (proc_pid_status(5)): none for a
+// thread of the kernel.
 func residentKiB(pid int) (n int, err error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -111,7 +121,7 @@ func residentKiB(pid int) (n int, err error) {
 	}
 	m := regexp.MustCompile(`(?m)^VmRSS:\s*(\d+) kB$`).FindSubmatch(text)
 	if m == nil {
-		return 0, fmt.Errorf("/proc/%d/status has no VmRSS", pid)
+		return 0, nil
 	}
 	return strconv.Atoi(string(m[1]))
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -31,6 +32,16 @@ type summary struct {
 	} `json:"cpu-busy"`
 	NsPerFrame float64 `json:"worker-cpu-ns-per-frame"`
 
+	// CPU time of a frame at this rate, by kind, ns. Idle and Steal are not of it.
+	GeneratorNs cpuTime `json:"generator-ns-per-frame"`
+	WorkerNs    cpuTime `json:"worker-ns-per-frame"`
+
+	Idle      *spread          `json:"idle,omitempty"` // share of a CPU without traffic, of the rounds
+	Latencies []latencySummary `json:"latencies,omitempty"`
+
+	X       float64 `json:"x,omitempty"`       // what the series goes through
+	Changes float64 `json:"changes,omitempty"` // binding changes a second
+
 	Ratios    []ratio `json:"ratios,omitempty"` // to every reference
 	Turns     int     `json:"turns"`
 	Disturbed int     `json:"disturbed"` // turns that count although they were disturbed
@@ -43,6 +54,11 @@ type summary struct {
 type ratio struct {
 	Reference string `json:"reference"`
 	spread
+
+	// Of times, less is better: round by round, medians and range. CPU is that of a frame, the
+	// worker's CPU and the softirq of the other; P99 the delays' 99th percentile, by load.
+	CPU spread   `json:"cpu-time"`
+	P99 []spread `json:"p99,omitempty"`
 }
 
 // spread is a median and the range around it.
@@ -50,6 +66,14 @@ type spread struct {
 	Median float64 `json:"median"`
 	Min    float64 `json:"min"`
 	Max    float64 `json:"max"`
+}
+
+// share is a / b, and 0 of nothing: JSON has no infinity.
+func share(a, b float64) float64 {
+	if b == 0 {
+		return 0
+	}
+	return a / b
 }
 
 func spreadOf(v []float64) spread { return spread{median(v), slices.Min(v), slices.Max(v)} }
@@ -60,15 +84,6 @@ func median(v []float64) float64 {
 		return (s[n/2-1] + s[n/2]) / 2
 	}
 	return s[len(s)/2]
-}
-
-// column is one figure of every one of ts.
-func column[T any](ts []T, f func(T) float64) []float64 {
-	out := make([]float64, len(ts))
-	for i, t := range ts {
-		out[i] = f(t)
-	}
-	return out
 }
 
 // of is the trials of a contender, in the order of rounds.
@@ -92,19 +107,37 @@ func (r *report) summarize(cs []contender) {
 		s.Arrived = spreadOf(column(ts, func(t trial) float64 { return t.Arrived }))
 		s.CPU.Generator = median(column(ts, func(t trial) float64 { return t.Generator.busy() }))
 		s.CPU.Worker = median(column(ts, func(t trial) float64 { return t.Worker.busy() }))
-		s.NsPerFrame = median(column(ts, func(t trial) float64 { return 1e9 * t.Worker.busy() / t.Rate }))
+		s.NsPerFrame = median(column(ts, func(t trial) float64 { return share(1e9*t.Worker.busy(), t.Rate) }))
+		s.GeneratorNs = nsPerFrame(ts, func(t trial) cpuTime { return t.Generator })
+		s.WorkerNs = nsPerFrame(ts, func(t trial) cpuTime { return t.Worker })
+		s.Changes = median(column(ts, func(t trial) float64 { return t.Changes }))
+		s.Latencies, s.Idle = latenciesOf(ts), idleOf(ts)
+		if v, ok := c.(variant); ok {
+			s.X = v.x
+		}
 		for _, t := range ts {
 			s.Turns += len(t.Rates)
 			s.Disturbed += t.Disturbed
 			s.Discarded += t.Discarded
 		}
 		for _, ref := range cs {
-			if ref.reference() && !c.reference() {
-				s.Ratios = append(s.Ratios, ratio{ref.name(), compare(ts, r.of(ref.name()))})
+			if ref.reference() && !c.reference() && related(c, ref) {
+				s.Ratios = append(s.Ratios, ratioTo(ref.name(), ts, r.of(ref.name())))
 			}
 		}
 		r.Summary = append(r.Summary, s)
 	}
+}
+
+// related says whether a contender is to be compared with a reference: a variant only with one
+// of the same contender.
+func related(c, ref contender) bool {
+	v, ok := c.(variant)
+	if !ok {
+		return true
+	}
+	base, ok := ref.(variant)
+	return ok && base.contender.name() == v.contender.name()
 }
 
 // compare is the ratios of two contenders' turns.
@@ -113,7 +146,7 @@ func compare(ts, refs []trial) spread {
 	for i, t := range ts {
 		var turns []float64
 		for n, rate := range t.Rates {
-			turns = append(turns, rate/refs[i].Rates[n])
+			turns = append(turns, share(rate, refs[i].Rates[n]))
 		}
 		all, rounds = append(all, turns...), append(rounds, median(turns))
 	}
@@ -124,8 +157,12 @@ func (r *report) markdown() string {
 	var b strings.Builder
 	s := r.Settings
 	fmt.Fprintf(&b, "`%s`\n\n", r.Command)
-	fmt.Fprintf(&b, "%d-byte frames (FCS included), %d EIPs, %d arm(s), %d rounds of %d turns of %v after %v of warm-up; medians of the rounds and [min, max].\n",
-		s.Size, s.EIPs, s.Arms, s.Rounds, s.Turns, s.Time, s.Warm)
+	eips := fmt.Sprintf(" %d EIPs,", s.EIPs)
+	if s.Series == seriesEIPs {
+		eips = ""
+	}
+	fmt.Fprintf(&b, "%d-byte frames (FCS included),%s %d arm(s), %d rounds of %d turns of %v after %v of warm-up; medians of the rounds and [min, max].\n",
+		s.Size, eips, s.Arms, s.Rounds, s.Turns, s.Time, s.Warm)
 	fmt.Fprintf(&b, "Machine: %d x %s, %s, Linux %s.\n\n", r.Machine.CPUs, r.Machine.CPU, r.Machine.Hypervisor, r.Machine.Kernel)
 	fmt.Fprintf(&b, "| Contender | Mpps at the sink | ns of CPU %d per frame | CPU %d busy | CPU %d busy | offered Mpps | turns: all, disturbed, repeated |\n", workerCPU, generatorCPU, workerCPU)
 	fmt.Fprintln(&b, "|---|---|---|---|---|---|---|")
@@ -134,6 +171,8 @@ func (r *report) markdown() string {
 			m.Rate.Median/1e6, m.Rate.Min/1e6, m.Rate.Max/1e6, m.NsPerFrame, 100*m.CPU.Generator, 100*m.CPU.Worker,
 			m.Offered/1e6, m.Turns, m.Disturbed, m.Discarded)
 	}
+	r.costs(&b)
+	r.latencies(&b)
 	r.floods(&b)
 	r.ratios(&b)
 	for _, m := range r.Summary {
@@ -166,6 +205,7 @@ func (r *report) ratios(b *strings.Builder) {
 	if len(rows) == 0 {
 		return
 	}
+	r.timeRatios(b, rows)
 	fmt.Fprint(b, "| Ratio of rates, turn by turn |")
 	for _, x := range rows[0].Ratios {
 		fmt.Fprintf(b, " to %s |", x.Reference)
@@ -181,14 +221,32 @@ func (r *report) ratios(b *strings.Builder) {
 	fmt.Fprintln(b)
 }
 
-// write puts the report into FILE.json and FILE.md.
-func (r *report) write(file string) error {
+// name is that of the report's files.
+func (r *report) name() string {
+	switch {
+	case r.Settings.Series != "":
+		return r.Settings.Series
+	case r.Settings.Hostile != "":
+		return "hostile"
+	}
+	return "rates"
+}
+
+// write puts the report and its plots into a directory, which it makes.
+func (r *report) write(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
 	js, err := json.MarshalIndent(r, "", " ")
 	if err != nil {
 		return err
 	}
+	file := filepath.Join(dir, r.name())
 	if err := os.WriteFile(file+".json", append(js, '\n'), 0o644); err != nil {
 		return err
 	}
-	return os.WriteFile(file+".md", []byte(r.markdown()), 0o644)
+	if err := os.WriteFile(file+".md", []byte(r.markdown()), 0o644); err != nil {
+		return err
+	}
+	return r.plots(dir)
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/eipgw/eipgw/perf/loadgen"
 )
@@ -21,6 +20,8 @@ type trial struct {
 	Hostile   float64   `json:"hostile"` // hostile ones beside them, likewise
 	Arrived   float64   `json:"arrived"` // share of the ordinary ones that came out, likewise
 
+	Changes float64 `json:"changes,omitempty"` // binding changes a second that were programmed, likewise
+
 	Received  loadgen.Count `json:"received"` // in all its turns, as what follows
 	Skipped   uint64        `json:"skipped"`  // frames that the generator did not send in time
 	Generator cpuTime       `json:"generator-cpu"`
@@ -32,6 +33,9 @@ type trial struct {
 	Discarded int      `json:"discarded"` // turns that do not count because they were disturbed
 	By        []string `json:"by,omitempty"`
 	Notes     []string `json:"notes,omitempty"`
+
+	Latencies []latency `json:"latencies,omitempty"` // by load
+	Idle      *idle     `json:"idle,omitempty"`
 }
 
 func (t trial) line() string {
@@ -41,6 +45,15 @@ func (t trial) line() string {
 	}
 	s := fmt.Sprintf("round %d  %-18s %7.3f Mpps of %6.3f offered%s   CPU %d %3.0f %%, CPU %d %3.0f %%", t.Round, t.Contender,
 		t.Rate/1e6, t.Offered/1e6, flood, generatorCPU, 100*t.Generator.busy(), workerCPU, 100*t.Worker.busy())
+	if t.Changes > 0 {
+		s += fmt.Sprintf("   %.0f changes/s", t.Changes)
+	}
+	for _, l := range t.Latencies {
+		s += "   " + l.line()
+	}
+	if t.Idle != nil {
+		s += fmt.Sprintf("   idle %.1f %%", 100*t.Idle.Contender)
+	}
 	if t.Disturbed+t.Discarded > 0 {
 		s += fmt.Sprintf("   disturbed turns: %d, and %d more repeated", t.Disturbed, t.Discarded)
 	}
@@ -50,55 +63,89 @@ func (t trial) line() string {
 	return strings.Join(append([]string{s}, t.Notes...), "   ")
 }
 
-// round starts all contenders, gives them their turns, and ends them.
+// round starts all contenders, gives them their turns, and ends them: first as many frames
+// as s.Rate says, then shares of what each forwarded of those, timed, and last none.
 func round(ctx context.Context, s settings, cs []contender) (ts []trial, err error) {
-	stands := make([]*stand, 0, len(cs))
-	defer func() {
-		for _, st := range stands {
-			err = errors.Join(err, st.close())
-		}
-	}()
-	for _, c := range cs {
-		st, err := open(ctx, s, c)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", c.name(), err)
-		}
-		stands = append(stands, st)
+	stands, closeAll, err := openAll(ctx, s, cs)
+	defer func() { err = errors.Join(err, closeAll()) }()
+	if err != nil {
+		return nil, err
 	}
-	turns := make([][]turn, len(stands))
-	discarded := make([][]turn, len(stands))
-	for n := range s.Turns {
-		for i := range stands {
-			if n%2 == 1 {
-				i = len(stands) - 1 - i // there and back, so that a drift hits all alike
-			}
-			good, bad, err := stands[i].calmTurn(ctx)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", cs[i].name(), err)
-			}
-			turns[i], discarded[i] = append(turns[i], good), append(discarded[i], bad...)
-		}
+	most := make([]load, len(cs))
+	for i, st := range stands {
+		most[i] = load{rate: st.traffic.rate, churn: churnOf(cs[i]), time: s.Time}
+	}
+	turns, discarded, err := turnsOf(ctx, cs, stands, s.Turns, most)
+	if err != nil {
+		return nil, err
+	}
+	for i := range stands {
+		ts = append(ts, sum(turns[i], discarded[i], s))
+		ts[i].Contender = cs[i].name()
+	}
+	if err := latencies(ctx, s, cs, stands, ts); err != nil {
+		return nil, err
 	}
 	for i, st := range stands {
-		t := sum(turns[i], s)
-		t.Contender, t.Discarded = cs[i].name(), len(discarded[i])
-		if err := st.thaw(); err != nil {
-			return nil, err
+		if ts[i].Idle, err = st.idle(ctx, s.Idle); err != nil {
+			return nil, fmt.Errorf("%s: %w", cs[i].name(), err)
 		}
-		t.Notes = st.process.notes()
-		for _, d := range discarded[i] {
-			t.By = append(t.By, d.disturber(s))
-		}
-		ts = append(ts, t)
+		ts[i].Notes = st.notes
 	}
 	return ts, nil
 }
 
+// openAll starts contenders, variants of one only once. What it has started by an error is to
+// be closed as well.
+func openAll(ctx context.Context, s settings, cs []contender) (stands []*stand, closeAll func() error, err error) {
+	running := map[contender]*stand{}
+	closeAll = func() (err error) {
+		for _, st := range running {
+			err = errors.Join(err, st.close())
+		}
+		return err
+	}
+	for _, c := range cs {
+		one := c
+		if v, ok := c.(variant); ok {
+			one = v.contender
+		}
+		if running[one] == nil {
+			st, err := open(ctx, s, one)
+			if err != nil {
+				return nil, closeAll, fmt.Errorf("%s: %w", c.name(), err)
+			}
+			running[one] = st
+		}
+		stands = append(stands, running[one])
+	}
+	return stands, closeAll, nil
+}
+
+// turnsOf gives everyone n turns with a load of its own, there and back, so that a drift
+// hits all alike.
+func turnsOf(ctx context.Context, cs []contender, stands []*stand, n int, loads []load) (turns, discarded [][]turn, err error) {
+	turns, discarded = make([][]turn, len(stands)), make([][]turn, len(stands))
+	for n := range n {
+		for i := range stands {
+			if n%2 == 1 {
+				i = len(stands) - 1 - i
+			}
+			good, bad, err := stands[i].calmTurn(ctx, loads[i])
+			if err != nil {
+				return nil, nil, fmt.Errorf("%s: %w", cs[i].name(), err)
+			}
+			turns[i], discarded[i] = append(turns[i], good), append(discarded[i], bad...)
+		}
+	}
+	return turns, discarded, nil
+}
+
 // calmTurn repeats a turn until nobody disturbs it, or too often, and returns the least
 // disturbed.
-func (st *stand) calmTurn(ctx context.Context) (best turn, others []turn, err error) {
+func (st *stand) calmTurn(ctx context.Context, l load) (best turn, others []turn, err error) {
 	for try := 0; ; try++ {
-		t, err := st.turn(ctx)
+		t, err := st.turn(ctx, l)
 		switch {
 		case err != nil:
 			return t, others, err
@@ -115,57 +162,17 @@ func (st *stand) calmTurn(ctx context.Context) (best turn, others []turn, err er
 	}
 }
 
-// turn is the difference between two readings of all counters.
-type turn struct {
-	time              time.Duration
-	sent, hostile     uint64 // hostile ones are part of those sent
-	skipped           uint64
-	received          loadgen.Count
-	generator, worker cpuTime // ticks
-	resident          int     // KiB of the contender's memory at its end
-
-	// Shares of the time for which the threads waited for a CPU.
-	generatorWait, workerWait float64
-}
-
-func (t turn) rate() float64    { return float64(t.received.Frames) / t.time.Seconds() }
-func (t turn) offered() float64 { return float64(t.sent-t.hostile) / t.time.Seconds() }
-func (t turn) flood() float64   { return float64(t.hostile) / t.time.Seconds() }
-func (t turn) arrived() float64 {
-	return float64(t.received.Frames) / max(1, float64(t.sent-t.hostile))
-}
-
-// missed is the share of frames that the generator did not send in time.
-func (t turn) missed() float64 { return float64(t.skipped) / max(1, float64(t.sent+t.skipped)) }
-
-// disturbance is the share of the time that somebody else had, or of the frames that were
-// not sent for it.
-func (t turn) disturbance() float64 {
-	return max(t.generator.shares().Steal, t.worker.shares().Steal, t.generatorWait, t.workerWait, t.missed())
-}
-
-// disturber is who had more of the time than the settings allow; empty if nobody.
-func (t turn) disturber(s settings) string {
-	switch steal := max(t.generator.shares().Steal, t.worker.shares().Steal); {
-	case steal > s.Steal:
-		return fmt.Sprintf("%.1f %% stolen", 100*steal)
-	case t.workerWait > s.Waiting:
-		return fmt.Sprintf("worker waited %.1f %%", 100*t.workerWait)
-	case t.generatorWait > s.Waiting:
-		return fmt.Sprintf("generator waited %.1f %%", 100*t.generatorWait)
-	case t.missed() > s.Waiting:
-		return fmt.Sprintf("generator sent %.1f %% too few", 100*t.missed())
+// sum makes one trial of a contender's turns, and of those that do not count.
+func sum(turns, discarded []turn, s settings) trial {
+	t := trial{Rates: column(turns, turn.rate), Discarded: len(discarded)}
+	for _, d := range discarded {
+		t.By = append(t.By, d.disturber(s))
 	}
-	return ""
-}
-
-// sum makes one trial of a contender's turns.
-func sum(turns []turn, s settings) trial {
-	t := trial{Rates: column(turns, turn.rate)}
 	for _, u := range turns {
 		t.Resident = append(t.Resident, u.resident)
 	}
 	t.Rate, t.Offered = median(t.Rates), median(column(turns, turn.offered))
+	t.Changes = median(column(turns, func(u turn) float64 { return u.changes }))
 	t.Hostile, t.Arrived = median(column(turns, turn.flood)), median(column(turns, turn.arrived))
 	for _, u := range turns {
 		t.Received.Frames += u.received.Frames

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"time"
@@ -26,6 +24,9 @@ type stand struct {
 	process   process
 	gen       *loadgen.Generator
 	traffic   traffic
+	churner   *churner // nil until a turn needs it
+	notes     []string // of the contender, when its turns are over
+	noted     bool     // it has been asked for them
 
 	closers []func() error
 }
@@ -50,7 +51,7 @@ func open(ctx context.Context, s settings, c contender) (_ *stand, err error) {
 		return nil, err
 	}
 	st.closers = append(st.closers, st.process.stop)
-	if st.gen, err = st.topology.generator(s, st.traffic.mix); err != nil {
+	if st.gen, err = st.topology.generator(s, st.traffic); err != nil {
 		return nil, err
 	}
 	st.closers = append(st.closers, st.gen.Close)
@@ -75,15 +76,19 @@ func (st *stand) close() error {
 func (st *stand) freeze() error { return unix.Kill(st.process.pid(), unix.SIGSTOP) }
 func (st *stand) thaw() error   { return unix.Kill(st.process.pid(), unix.SIGCONT) }
 
-// patience is how long a contender may take to start.
-const patience = 30 * time.Second
+// patience is how long a contender may take to start, and perEIP what it may take longer for
+// each EIP.
+const (
+	patience = 30 * time.Second
+	perEIP   = 200 * time.Microsecond
+)
 
 // waitUntilForwarding sends a few frames again and again until all ordinary ones of one go
 // come out as they should.
 func (st *stand) waitUntilForwarding(ctx context.Context) error {
 	const frames, rate = 64, 10_000
 	var got loadgen.Counts
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience + time.Duration(st.traffic.eips)*perEIP); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		before, err := st.sink.Counts()
 		if err != nil {
 			return err
@@ -124,74 +129,8 @@ func (st *stand) send(ctx context.Context, l loadgen.Load, thread chan<- int) er
 	})
 }
 
-// reading is all counters at one moment.
-type reading struct {
-	at        time.Time
-	cpus      [2]cpuTime
-	generator threadTime
-	threads   map[int]threadTime
-	counts    loadgen.Counts
-
-	sent, hostile, skipped uint64
-}
-
-func (st *stand) read(generatorThread int) (r reading, err error) {
-	own, err1 := threadTimes(unix.Getpid())
-	r.generator = own[generatorThread]
-	var err2, err3, err4 error
-	r.threads, err2 = threadTimes(st.process.pid())
-	r.cpus, err3 = cpuTimes()
-	r.at = time.Now()
-	r.counts, err4 = st.sink.Counts()
-	r.sent, r.hostile, r.skipped = st.gen.Sent(), st.gen.Hostile(), st.gen.Skipped()
-	return r, errors.Join(err1, err2, err3, err4)
-}
-
-// turn lets the contender run, loads it, and reads all counters twice.
-func (st *stand) turn(ctx context.Context) (t turn, err error) {
-	if err := st.thaw(); err != nil {
-		return t, err
-	}
-	loaded, stop := context.WithCancel(ctx)
-	done, thread := make(chan error, 1), make(chan int, 1)
-	go func() { done <- st.send(loaded, loadgen.Load{Rate: st.traffic.total()}, thread) }()
-	defer func() {
-		stop()
-		err = errors.Join(err, <-done, st.freeze())
-	}()
-	tid := <-thread
-	if err := sleep(ctx, st.Warm); err != nil {
-		return t, err
-	}
-	first, err := st.read(tid)
-	if err != nil {
-		return t, err
-	}
-	if err := st.passTime(ctx); err != nil {
-		return t, err
-	}
-	last, err1 := st.read(tid)
-	t = st.compare(first, last)
-	var err2 error
-	t.resident, err2 = residentKiB(st.process.pid())
-	return t, errors.Join(err1, err2)
-}
-
-func (st *stand) compare(first, last reading) turn {
-	d := last.at.Sub(first.at)
-	waited := func(now, earlier threadTime) float64 { return now.since(earlier).waited.Seconds() / d.Seconds() }
-	return turn{
-		time: d, sent: last.sent - first.sent, hostile: last.hostile - first.hostile, skipped: last.skipped - first.skipped,
-		received:      st.forwarded(last.counts).Sub(st.forwarded(first.counts)),
-		generator:     last.cpus[0].since(first.cpus[0]),
-		worker:        last.cpus[1].since(first.cpus[1]),
-		generatorWait: waited(last.generator, first.generator),
-		workerWait:    waited(busiest(last.threads, first.threads), threadTime{}),
-	}
-}
-
-// passTime waits, and takes a profile or runs a command meanwhile if told to.
-func (st *stand) passTime(ctx context.Context) error {
+// passTime waits, and runs a command meanwhile if told to.
+func (st *stand) passTime(ctx context.Context, d time.Duration) error {
 	if st.During != "" {
 		cmd := exec.CommandContext(ctx, "sh", "-c", st.During)
 		cmd.Env = append(os.Environ(), fmt.Sprintf("PID=%d", st.process.pid()))
@@ -200,10 +139,7 @@ func (st *stand) passTime(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", st.During, err)
 		}
 	}
-	if p, ok := st.process.(*eipgwProcess); ok && st.Profile != "" {
-		return p.profile(ctx, st.Time, st.Profile)
-	}
-	return sleep(ctx, st.Time)
+	return sleep(ctx, d)
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
@@ -213,27 +149,4 @@ func sleep(ctx context.Context, d time.Duration) error {
 	case <-time.After(d):
 		return nil
 	}
-}
-
-// download copies what a URL gives to a file. The connection is made by the calling
-// thread, so in its network namespace.
-func download(ctx context.Context, url, file string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %s", url, resp.Status)
-	}
-	f, err := os.Create(file)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(f, resp.Body)
-	return errors.Join(err, f.Close())
 }

@@ -105,12 +105,16 @@ func TestChangesArriveAsTheyWereSent(t *testing.T) {
 	assert.Len(t, plan.Steps, 2)
 	_, err = c.Bind(ctx, bind)
 	require.NoError(t, err)
+	many := admin.BindMany{Prefixes: []netip.Prefix{p, netip.MustParsePrefix("203.0.113.7/32")}, Tunnels: bind.Tunnels}
+	bound, err := c.BindMany(ctx, many)
+	require.NoError(t, err)
+	assert.Equal(t, 2, bound.Bound)
 	_, err = c.Unbind(ctx, p)
 	require.NoError(t, err)
 	r, err := c.Reload(ctx)
 	require.NoError(t, err)
 	assert.Equal(t, []string{"segments", "log.level"}, r.Changed)
-	assert.Equal(t, []any{change, bind, p, "reload"}, g.Changes())
+	assert.Equal(t, []any{change, bind, many, p, "reload"}, g.Changes())
 }
 
 func TestPages(t *testing.T) {
@@ -190,6 +194,7 @@ func TestErrorsSayWhatWasExpected(t *testing.T) {
 		{"DELETE", "/v1/bindings", "", 400, `{"error":"prefix: \"\": expected a prefix such as 203.0.113.7/32 or 2001:db8::/64"}`},
 		{"POST", "/v1/segments", "{}{}", 400, `{"error":"the request has something behind its end"}`},
 		{"POST", "/v1/segments", `{"ad":[]}`, 400, `{"error":"the request is not what is expected here: json: unknown field \"ad\""}`},
+		{"POST", "/v1/bindings", `{"tunnels": []}`, 400, `{"error":"prefixes: 0: expected 1 to 10000"}`},
 		{"PUT", "/v1/bindings", "", 400, `{"error":"the request is not what is expected here: EOF"}`},
 	} {
 		w := httptest.NewRecorder()

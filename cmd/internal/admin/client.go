@@ -213,6 +213,12 @@ func (c *Client) Bind(ctx context.Context, b Bind) (bound Bound, err error) {
 	return bound, err
 }
 
+// BindMany makes or replaces bindings of many prefixes to the same tunnels.
+func (c *Client) BindMany(ctx context.Context, b BindMany) (bound BoundMany, err error) {
+	err = c.do(ctx, http.MethodPost, "/v1/bindings", b, &bound)
+	return bound, err
+}
+
 // Unbind removes what Bind has made.
 func (c *Client) Unbind(ctx context.Context, prefix netip.Prefix) (bound Bound, err error) {
 	err = c.do(ctx, http.MethodDelete, "/v1/bindings?prefix="+url.QueryEscape(prefix.String()), nil, &bound)

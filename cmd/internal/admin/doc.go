@@ -17,6 +17,7 @@
 //	           &from=&from_port=&to_port=&protocol=
 //	POST   /v1/segments                        SegmentChange → Plan
 //	PUT    /v1/bindings                        Bind → Bound
+//	POST   /v1/bindings                        BindMany → BoundMany
 //	DELETE /v1/bindings?prefix=                → Bound
 //	POST   /v1/reload                          → Reloaded
 //

@@ -27,6 +27,7 @@ type Gateway interface {
 
 	ChangeSegments(ctx context.Context, c SegmentChange) (Plan, error)
 	Bind(ctx context.Context, b Bind) (Bound, error)
+	BindMany(ctx context.Context, b BindMany) (BoundMany, error)
 	Unbind(ctx context.Context, prefix netip.Prefix) (Bound, error)
 
 	// Reload reads the configuration again. On an error the running one is in force.

@@ -51,6 +51,18 @@ type Bind struct {
 	Tunnels []BindTunnel `json:"tunnels"`
 }
 
+// BindMany asks for bindings of the source admin, one for each prefix, to the same tunnels:
+// all or none.
+type BindMany struct {
+	Prefixes []netip.Prefix `json:"prefixes"` // at most 10000
+	Tunnels  []BindTunnel   `json:"tunnels"`
+}
+
+// BoundMany says how many bindings were made or replaced, all programmed.
+type BoundMany struct {
+	Bound int `json:"bound"`
+}
+
 // BindTunnel is a tunnel as the API takes it.
 type BindTunnel struct {
 	VTEP     netip.Addr `json:"vtep"`

@@ -101,6 +101,7 @@ func NewHandler(g Gateway, log *slog.Logger) http.Handler {
 	mux.HandleFunc("GET /v1/why", answer(a.why))
 	mux.HandleFunc("POST /v1/segments", answer(a.segments))
 	mux.HandleFunc("PUT /v1/bindings", answer(a.bind))
+	mux.HandleFunc("POST /v1/bindings", answer(a.bindMany))
 	mux.HandleFunc("DELETE /v1/bindings", answer(a.unbind))
 	mux.HandleFunc("POST /v1/reload", answer(a.reload))
 	mux.HandleFunc("/", answer(func(r *http.Request) (any, error) {
@@ -252,6 +253,21 @@ func (a api) bind(r *http.Request) (any, error) {
 	bound, err := a.g.Bind(r.Context(), b)
 	if err == nil {
 		a.log.Info("bound", "by", "admin", "prefix", b.Prefix, "tunnels", len(b.Tunnels))
+	}
+	return bound, err
+}
+
+func (a api) bindMany(r *http.Request) (any, error) {
+	var b BindMany
+	if err := decode(r, &b); err != nil {
+		return nil, err
+	}
+	if len(b.Prefixes) == 0 || len(b.Prefixes) > maxPage {
+		return nil, invalid("prefixes: %d: expected 1 to %d", len(b.Prefixes), maxPage)
+	}
+	bound, err := a.g.BindMany(r.Context(), b)
+	if err == nil {
+		a.log.Info("bound", "by", "admin", "prefixes", bound.Bound, "tunnels", len(b.Tunnels))
 	}
 	return bound, err
 }

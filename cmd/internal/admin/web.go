@@ -8,7 +8,9 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"net/netip"
+	"runtime"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -22,6 +24,13 @@ type WebConfig struct {
 	Gateway Gateway
 	Log     *slog.Logger
 }
+
+// What profiles of waiting take: about one sample for so long a wait, and one of so many
+// waits for a lock.
+const (
+	blockProfileRate     = 100 * time.Microsecond
+	mutexProfileFraction = 100
+)
 
 // Web is the HTTP listener for those who watch the gateway: nothing can be changed
 // through it.
@@ -42,6 +51,11 @@ func ListenWeb(c WebConfig) (*Web, error) {
 	l, err := net.Listen("tcp", c.Listen.String())
 	if err != nil {
 		return nil, fmt.Errorf("admin: metrics: %w", err)
+	}
+	if c.PProf {
+		// Without these the profiles of waiting are empty.
+		runtime.SetBlockProfileRate(int(blockProfileRate.Nanoseconds()))
+		runtime.SetMutexProfileFraction(mutexProfileFraction)
 	}
 	return &Web{l: l, handler: NewWebHandler(c), log: c.Log}, nil
 }

@@ -13,11 +13,17 @@
 #define ETHERTYPE_IPV6 0x86dd
 #define PROTO_UDP 17
 #define PORT_GENEVE 6081
+#define PORT_VXLAN 4789
+#define ETHERTYPE_TEB 0x6558 // an Ethernet frame, in Geneve
 
 #define ETH_LEN 14
 #define IPV4_LEN 20
 #define IPV6_LEN 40
 #define UDP_LEN 8
+#define VXLAN_LEN 8
+#define VXLAN_VNI 0x08
+#define GENEVE_LEN 8 // without options
+#define STAMP_LEN 8
 
 // Offsets in the frames that generate fills.
 #define IPV4_FIRST ETH_LEN // version and length of the header
@@ -25,11 +31,13 @@
 #define IPV4_CHECK 24
 #define IPV4_DST 30
 #define IPV4_SPORT 34
+#define IPV4_PAYLOAD 42
 #define IPV6_LENGTH 18
 #define IPV6_HOP_LIMIT 21
 #define IPV6_DST_LOW 50 // the last four bytes of the destination
 #define IPV6_SPORT 54
 #define IPV6_UDP_CHECK 60
+#define IPV6_PAYLOAD 62
 #define SRC 26 // the IPv4 source; of an IPv6 one the second four bytes, in which networks differ
 
 // What generate is to do: written by user space before the program is loaded.
@@ -58,6 +66,8 @@ volatile const __u32 unbounds;
 // The load, written by user space before each run.
 volatile __u64 limit;    // frames in all, since the program was loaded
 volatile __u64 interval; // 1/1024 ns from frame to frame, 0: as fast as it goes
+volatile __u64 catch_up; // how many frames a generator that was held up sends at once when it goes on
+volatile __u64 stamping; // whether frames carry the time when they were sent
 
 // What generate has done.
 volatile __u64 sent;    // frames given to the interface
@@ -65,24 +75,21 @@ volatile __u64 hostile; // those of them that are not ordinary
 volatile __u64 skipped; // frames that were not sent in time, and not made up for
 volatile __u64 due;     // when the next frame is to go, in 1/1024 ns; 0: at once
 
-// How many frames a generator that was held up sends at once when it goes on.
-#define CATCH_UP 256
-
-// in_time says whether the next frame may go.
-static __always_inline int in_time(void)
+// in_time says whether the next frame may go, the time being ns.
+static __always_inline int in_time(__u64 ns)
 {
 	__u64 step = interval;
 
 	if (!step)
 		return 1;
-	__u64 now = bpf_ktime_get_ns() << 10;
+	__u64 now = ns << 10;
 	__u64 next = due;
 	if (!next)
 		next = now;
 	if (now < next)
 		return 0;
-	if (now - next > CATCH_UP * step) {
-		__u64 late = (now - next) / step - CATCH_UP;
+	if (now - next > catch_up * step) {
+		__u64 late = (now - next) / step - catch_up;
 		skipped += late;
 		next += late * step;
 	}
@@ -138,6 +145,13 @@ static __always_inline __be16 checksum(__u32 varies)
 	return bpf_htons(~s);
 }
 
+// put_stamp writes a time in network order, in halves: where it stands is not aligned.
+static __always_inline void put_stamp(void *p, __u64 ns)
+{
+	*(__be32 *)p = bpf_htonl(ns >> 32);
+	*(__be32 *)(p + 4) = bpf_htonl(ns);
+}
+
 // TTL_BY_ONE is what a TTL of 1 instead of HOP_LIMIT, in the upper half of its word, adds
 // to a sum (RFC 1071 section 2: the one's complement of what it takes away).
 #define HOP_LIMIT 64
@@ -166,9 +180,11 @@ int generate(struct xdp_md *ctx)
 	if (p + ETH_LEN + IPV4_LEN + UDP_LEN > end)
 		return XDP_ABORTED;
 	__u64 n = sent;
-	if (n >= limit || !in_time())
+	__u64 now = interval || stamping ? bpf_ktime_get_ns() : 0;
+	if (n >= limit || !in_time(now))
 		return XDP_DROP;
 	sent = n + 1;
+	__u64 stamp = stamping ? now : 0;
 
 	__u32 x = scramble(n);
 	__u32 dst = first_dst + below(x, dsts);
@@ -199,6 +215,8 @@ int generate(struct xdp_md *ctx)
 			varies += TTL_BY_ONE;
 		}
 		*(__be16 *)(p + IPV4_CHECK) = checksum(varies);
+		if (p + IPV4_PAYLOAD + STAMP_LEN <= end)
+			put_stamp(p + IPV4_PAYLOAD, stamp);
 	} else {
 		if (p + ETH_LEN + IPV6_LEN + UDP_LEN > end)
 			return XDP_ABORTED;
@@ -208,7 +226,12 @@ int generate(struct xdp_md *ctx)
 		*(__be32 *)(p + SRC) = bpf_htonl(src);
 		*(__be32 *)(p + IPV6_DST_LOW) = bpf_htonl(dst);
 		*(__be16 *)(p + IPV6_SPORT) = bpf_htons(sport);
-		__be16 check = checksum(words(dst) + words(src) + sport);
+		__u32 varies = words(dst) + words(src) + sport;
+		if (p + IPV6_PAYLOAD + STAMP_LEN <= end) {
+			put_stamp(p + IPV6_PAYLOAD, stamp);
+			varies += words(stamp >> 32) + words(stamp);
+		}
+		__be16 check = checksum(varies);
 		*(__be16 *)(p + IPV6_UDP_CHECK) = check ? check : 0xffff;
 		if (kind == KIND_TTL)
 			*(__u8 *)(p + IPV6_HOP_LIMIT) = 1;
@@ -225,7 +248,7 @@ struct count {
 
 // What sink has seen.
 struct counts {
-	struct count tunneled; // UDP to Geneve's port
+	struct count tunneled; // UDP to the port of Geneve or VXLAN
 	struct count plain;    // UDP to the generator's port
 	struct count other;    // went on to the kernel
 };
@@ -237,10 +260,29 @@ struct {
 	__type(value, struct counts);
 } sink_counts SEC(".maps");
 
-volatile const __u16 plain_port; // in host order
+// How long frames were under way, in ns: a histogram in which every power of two has
+// HALF buckets of equal width. Bucket i below 2 * HALF holds i ns; see bucket.
+#define HALF_BITS 5
+#define HALF (1 << HALF_BITS)
+#define LONGEST_BITS 36 // what took longer counts as 2^36 ns, 69 s
+#define BUCKETS ((LONGEST_BITS - HALF_BITS) * HALF + HALF)
 
-// dport is the UDP destination port of a frame, 0 when it is something else.
-static __always_inline __u16 dport(const void *p, const void *end)
+struct delays {
+	__u64 frames[BUCKETS];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct delays);
+} sink_delays SEC(".maps");
+
+volatile const __u16 plain_port; // in host order
+volatile __u64 timing;           // stamps from then on are looked at, 0: none; written by user space
+
+// udp_of is the UDP header of a frame, 0 when it is something else.
+static __always_inline const void *udp_of(const void *p, const void *end)
 {
 	const void *udp;
 
@@ -260,14 +302,64 @@ static __always_inline __u16 dport(const void *p, const void *end)
 	default:
 		return 0;
 	}
-	if (udp + UDP_LEN > end)
-		return 0;
+	return udp + UDP_LEN > end ? 0 : udp;
+}
+
+static __always_inline __u16 dport(const void *udp)
+{
 	return bpf_ntohs(*(const __be16 *)(udp + 2));
+}
+
+// inner_of is the frame in a tunnel, 0 when there is none. Which tunnel it is shows in its
+// first bytes, whatever the port: Geneve has its EtherType there, VXLAN the flag of its VNI.
+static __always_inline const void *inner_of(const void *udp, const void *end)
+{
+	const __u8 *tunnel = udp + UDP_LEN;
+
+	if ((const void *)tunnel + GENEVE_LEN > end)
+		return 0;
+	if (*(const __be16 *)(tunnel + 2) == bpf_htons(ETHERTYPE_TEB))
+		return tunnel + GENEVE_LEN + 4 * (tunnel[0] & 0x3f);
+	return tunnel[0] == VXLAN_VNI ? tunnel + VXLAN_LEN : 0;
+}
+
+// bucket is where a time belongs.
+static __always_inline __u32 bucket(__u64 ns)
+{
+	__u32 shift = 0;
+
+	if (ns >> LONGEST_BITS)
+		return BUCKETS - 1;
+#pragma unroll
+	for (int n = 16; n; n >>= 1) {
+		if (ns >> (shift + n + HALF_BITS)) // shift + n more bits than a bucket's number has
+			shift += n;
+	}
+	return shift * HALF + (__u32)(ns >> shift);
+}
+
+// record counts a frame with the time since its stamp. Clocks of CPUs may differ by some ns.
+static __always_inline void record(const void *payload, const void *end)
+{
+	__u32 zero = 0;
+	struct delays *d = bpf_map_lookup_elem(&sink_delays, &zero);
+
+	if (!d || payload + STAMP_LEN > end)
+		return;
+	__u64 stamp = (__u64)bpf_ntohl(*(const __be32 *)payload) << 32 | bpf_ntohl(*(const __be32 *)(payload + 4));
+	if (stamp < timing)
+		return;
+	__u64 now = bpf_ktime_get_ns();
+	__u32 i = bucket(now > stamp ? now - stamp : 0);
+	if (i < BUCKETS)
+		d->frames[i]++;
 }
 
 SEC("tcx/ingress")
 int sink(struct __sk_buff *skb)
 {
+	const void *p = (const void *)(long)skb->data;
+	const void *end = (const void *)(long)skb->data_end;
 	__u32 zero = 0;
 	struct counts *c = bpf_map_lookup_elem(&sink_counts, &zero);
 	struct count *n;
@@ -275,17 +367,25 @@ int sink(struct __sk_buff *skb)
 
 	if (!c)
 		return TC_ACT_UNSPEC;
-	__u16 port = dport((const void *)(long)skb->data, (const void *)(long)skb->data_end);
-	if (port == PORT_GENEVE) {
+	const void *udp = udp_of(p, end);
+	__u16 port = udp ? dport(udp) : 0;
+	if (port == PORT_GENEVE || port == PORT_VXLAN) {
 		n = &c->tunneled;
-	} else if (port == plain_port) {
+		if (timing) {
+			const void *inner = inner_of(udp, end);
+			udp = inner ? udp_of(inner, end) : 0;
+		}
+	} else if (udp && port == plain_port) {
 		n = &c->plain;
 	} else {
 		n = &c->other;
 		verdict = TC_ACT_UNSPEC;
+		udp = 0;
 	}
 	n->frames++;
 	n->bytes += skb->len;
+	if (timing && udp)
+		record(udp + UDP_LEN, end);
 	return verdict;
 }
 

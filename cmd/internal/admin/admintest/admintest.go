@@ -312,6 +312,12 @@ func (g *Gateway) Bind(_ context.Context, b admin.Bind) (admin.Bound, error) {
 	return admin.Bound{Binding: &bindings[0]}, g.Err
 }
 
+// BindMany implements admin.Gateway.
+func (g *Gateway) BindMany(_ context.Context, b admin.BindMany) (admin.BoundMany, error) {
+	g.note(b)
+	return admin.BoundMany{Bound: len(b.Prefixes)}, g.Err
+}
+
 // Unbind implements admin.Gateway.
 func (g *Gateway) Unbind(_ context.Context, p netip.Prefix) (admin.Bound, error) {
 	g.note(p)
