@@ -13,13 +13,14 @@ import (
 type traffic struct {
 	rate float64 // ordinary frames a second; 0: as many frames as the generator can
 	mix  loadgen.Mix
+	eips int // destinations
 }
 
 // total is the rate of all frames: hostile ones come on top of the ordinary ones.
 func (t traffic) total() float64 { return t.rate / (1 - t.mix.Share()) }
 
 // traffic is that of every contender without a flood.
-func (s settings) traffic() traffic { return traffic{rate: s.Rate} }
+func (s settings) traffic() traffic { return traffic{rate: s.Rate, eips: s.EIPs} }
 
 // floods are the kinds of hostile frames, "all" being a third of each.
 var floods = []string{"unbound", "ttl", "malformed", "all"}

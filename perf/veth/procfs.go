@@ -103,7 +103,8 @@ func busiest(now, earlier map[int]threadTime) threadTime {
 	return most
 }
 
-// residentKiB is the memory that a process occupies now (proc_pid_status(5)).
+// residentKiB is the memory that a process occupies now (proc_pid_status(5)): none for a
+// thread of the kernel.
 func residentKiB(pid int) (n int, err error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -111,7 +112,7 @@ func residentKiB(pid int) (n int, err error) {
 	}
 	m := regexp.MustCompile(`(?m)^VmRSS:\s*(\d+) kB$`).FindSubmatch(text)
 	if m == nil {
-		return 0, fmt.Errorf("/proc/%d/status has no VmRSS", pid)
+		return 0, nil
 	}
 	return strconv.Atoi(string(m[1]))
 }

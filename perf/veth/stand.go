@@ -50,7 +50,7 @@ func open(ctx context.Context, s settings, c contender) (_ *stand, err error) {
 		return nil, err
 	}
 	st.closers = append(st.closers, st.process.stop)
-	if st.gen, err = st.topology.generator(s, st.traffic.mix); err != nil {
+	if st.gen, err = st.topology.generator(s, st.traffic); err != nil {
 		return nil, err
 	}
 	st.closers = append(st.closers, st.gen.Close)
@@ -75,15 +75,19 @@ func (st *stand) close() error {
 func (st *stand) freeze() error { return unix.Kill(st.process.pid(), unix.SIGSTOP) }
 func (st *stand) thaw() error   { return unix.Kill(st.process.pid(), unix.SIGCONT) }
 
-// patience is how long a contender may take to start.
-const patience = 30 * time.Second
+// patience is how long a contender may take to start, and perEIP what it may take longer for
+// each EIP.
+const (
+	patience = 30 * time.Second
+	perEIP   = 200 * time.Microsecond
+)
 
 // waitUntilForwarding sends a few frames again and again until all ordinary ones of one go
 // come out as they should.
 func (st *stand) waitUntilForwarding(ctx context.Context) error {
 	const frames, rate = 64, 10_000
 	var got loadgen.Counts
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience + time.Duration(st.traffic.eips)*perEIP); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		before, err := st.sink.Counts()
 		if err != nil {
 			return err

@@ -84,13 +84,13 @@ func link(i, host int) netip.Prefix {
 	return netip.MustParsePrefix("10.0." + strconv.Itoa(i) + "." + strconv.Itoa(host) + "/24")
 }
 
-func (t *topology) generator(s settings, mix loadgen.Mix) (g *loadgen.Generator, err error) {
+func (t *topology) generator(s settings, tr traffic) (g *loadgen.Generator, err error) {
 	const fcs = 4
 	err = t.wire.Do(func() error {
 		g, err = loadgen.New(loadgen.Config{
 			Interface: wireNames[0], CPU: generatorCPU, Size: s.Size - fcs,
-			SrcMAC: wireMACs[0], DstMAC: portMACs[0], Source: client, FirstDst: firstEIP, Dsts: s.EIPs,
-			SrcPorts: srcPorts, Port: plainPort, Mix: mix,
+			SrcMAC: wireMACs[0], DstMAC: portMACs[0], Source: client, FirstDst: firstEIP, Dsts: tr.eips,
+			SrcPorts: srcPorts, Port: plainPort, Mix: tr.mix,
 		})
 		return err
 	})
