@@ -16,7 +16,11 @@ import (
 	"github.com/eipgw/eipgw/perf/loadgen"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain lets the test binary be the child of a contender too.
+func TestMain(m *testing.M) {
+	beChild()
+	goleak.VerifyTestMain(m)
+}
 
 // fake is a contender of which only the name and the kind matter.
 type fake struct {
