@@ -90,7 +90,7 @@ bench: $(BENCHSTAT) ## benchmarks in memory, COUNT times (default 10), medians b
 
 ROUNDS ?= 5
 .PHONY: peers
-peers: root build ## eipgw and dpdk-testpmd in turn over veth, ROUNDS times (default 5), medians
+peers: root build ## eipgw, dpdk-testpmd, the kernel, XDP, Open vSwitch, asavie/xdp in turn over veth, ROUNDS times (default 5), medians
 	.ci/packages bench
 	go run ./perf/veth -rounds $(ROUNDS)
 
