@@ -84,7 +84,10 @@ func (a *asavie) start(ctx context.Context, t *topology) (process, error) {
 	}
 	go func() {
 		for lines := bufio.NewScanner(stdout); lines.Scan(); {
-			p.out <- lines.Text()
+			select {
+			case p.out <- lines.Text():
+			default: // nobody has taken the one before
+			}
 		}
 		p.ended <- p.cmd.Wait()
 	}()
@@ -97,6 +100,10 @@ func (p *asavieProcess) pid() int { return p.cmd.Process.Pid }
 // in a way that it does not know, such as for want of memory, the child starts itself anew:
 // the turn lacks the frames of that time, and it is said here.
 func (p *asavieProcess) notes() []string {
+	select {
+	case <-p.out: // an answer that came too late
+	default:
+	}
 	if _, err := io.WriteString(p.stdin, "\n"); err != nil {
 		return []string{p.gone(err).Error()}
 	}

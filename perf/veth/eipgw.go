@@ -57,8 +57,17 @@ func (e *eipgw) missing() error {
 	if _, err := os.Stat(e.exe); err != nil {
 		return fmt.Errorf("there is no %s: run make build", e.exe)
 	}
-	return nil
+	have, err := availableKiB()
+	if need := e.EIPs * kiBPerEIP; err == nil && need > have {
+		return fmt.Errorf("%d bindings in a file take about %d GiB while it is read, and %d are free: fewer -eips, or -contenders without it",
+			e.EIPs, need>>20, have>>20)
+	}
+	return err
 }
+
+// kiBPerEIP is what the daemon takes for each binding of its file, most of it only while
+// the file is read: the parser makes a tree of it first.
+const kiBPerEIP = 6
 
 // eipgwProcess remembers the command that peers.StartGateway makes.
 type eipgwProcess struct {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -113,6 +114,19 @@ func residentKiB(pid int) (n int, err error) {
 	m := regexp.MustCompile(`(?m)^VmRSS:\s*(\d+) kB$`).FindSubmatch(text)
 	if m == nil {
 		return 0, nil
+	}
+	return strconv.Atoi(string(m[1]))
+}
+
+// availableKiB is the memory that may be had without swapping (proc_meminfo(5)).
+func availableKiB() (int, error) {
+	text, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return 0, err
+	}
+	m := regexp.MustCompile(`(?m)^MemAvailable:\s*(\d+) kB$`).FindSubmatch(text)
+	if m == nil {
+		return 0, errors.New("/proc/meminfo has no MemAvailable")
 	}
 	return strconv.Atoi(string(m[1]))
 }
