@@ -91,7 +91,7 @@ bench: $(BENCHSTAT) ## benchmarks in memory, COUNT times (default 10), medians b
 ROUNDS ?= 5
 RESULTS ?= perf/results
 .PHONY: peers
-peers: root build ## eipgw and its peers in turn over veth: rates, delays, CPU time, series; tables and plots to RESULTS (default perf/results)
+peers: root build ## eipgw and all it is measured beside, in turn over veth: rates, delays, CPU time, series; tables and plots to RESULTS (default perf/results)
 	.ci/packages bench
 	go build -o $(CACHE)/bin/veth ./perf/veth
 	$(CACHE)/bin/veth -rounds $(ROUNDS) -out $(RESULTS)

@@ -136,8 +136,15 @@ func toEIP(f []byte) bool {
 // that handle them.
 func (w *world) sameInside(sent, came *lab.Capture) {
 	w.Helper()
-	w.eventually("every packet came out of the tunnel", func() (bool, any) {
-		return came.Count() >= sent.Count(), fmt.Sprint(came.Count(), " of ", sent.Count())
+	// Each capture has a goroutine of its own, and a connection that has ended may have a last
+	// word: equal is what stays so.
+	last, since := -1, time.Now()
+	w.eventually("every packet came out of the tunnel, and no more are sent", func() (bool, any) {
+		in, out := sent.Count(), came.Count()
+		if in != out || in != last {
+			last, since = in, time.Now()
+		}
+		return in == out && time.Since(since) > 300*time.Millisecond, fmt.Sprint(out, " of ", in)
 	})
 	for _, c := range []*lab.Capture{sent, came} {
 		lost, err := c.Dropped()

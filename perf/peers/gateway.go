@@ -30,6 +30,8 @@ type GatewayConfig struct {
 	Exe  string // the eipgw binary
 	Dir  string // for configuration, socket and log; exists
 	YAML string // configuration, but for the admin section
+
+	Patience time.Duration // how long it may take to answer, with many bindings; 0: 20 s
 }
 
 // StartGateway starts the daemon and waits until it answers on its socket.
@@ -51,7 +53,10 @@ func StartGateway(ctx context.Context, ns Namespace, c GatewayConfig) (*Gateway,
 		g.err = g.cmd.Wait()
 		close(g.exited)
 	}()
-	const limit = 20 * time.Second
+	limit := c.Patience
+	if limit == 0 {
+		limit = 20 * time.Second
+	}
 	for deadline := time.Now().Add(limit); ; time.Sleep(20 * time.Millisecond) {
 		if _, err = g.Run(ctx, "show", "status"); err == nil {
 			return g, nil

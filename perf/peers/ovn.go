@@ -44,7 +44,7 @@ func StartOVN(ctx context.Context, ns Namespace, c OVNConfig) (*OVN, error) {
 	if !exists(filepath.Join(ovnSchemas, "ovn-nb.ovsschema")) {
 		return nil, errors.New("peers: no " + ovnSchemas + "/ovn-nb.ovsschema: install Debian's packages ovn-central and ovn-host")
 	}
-	ovs, err := startOVS(ctx, ns, c.Dir)
+	ovs, err := StartBareOVS(ctx, ns, c.Dir)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +90,7 @@ func (o *OVN) chassis(ctx context.Context, c OVNConfig) error {
 	for port, dev := range c.VIFs {
 		args = append(args, "--", "add-port", "br-int", dev, "--", "set", "interface", dev, "external-ids:iface-id="+port)
 	}
-	return o.vsctlRun(ctx, args...)
+	return o.Vsctl(ctx, args...)
 }
 
 func (o *OVN) run(ctx context.Context, name string, ready func() bool, args ...string) error {

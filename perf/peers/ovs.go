@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -41,7 +42,7 @@ const schema = "/usr/share/openvswitch/vswitch.ovsschema"
 // out of the tunnel and handed to Port. The caller moves addresses and routes from
 // the uplink to UplinkBridge afterwards.
 func StartOVS(ctx context.Context, ns Namespace, c OVSConfig) (*OVS, error) {
-	o, err := startOVS(ctx, ns, c.Dir)
+	o, err := StartBareOVS(ctx, ns, c.Dir)
 	if err != nil {
 		return nil, err
 	}
@@ -51,8 +52,9 @@ func StartOVS(ctx context.Context, ns Namespace, c OVSConfig) (*OVS, error) {
 	return o, nil
 }
 
-// startOVS starts the database server and the switch, without any bridge.
-func startOVS(ctx context.Context, ns Namespace, dir string) (*OVS, error) {
+// StartBareOVS starts the database server and the switch inside the namespace, without
+// any bridge: the caller makes what there is to be by Vsctl and AddFlows.
+func StartBareOVS(ctx context.Context, ns Namespace, dir string) (*OVS, error) {
 	if !exists(schema) {
 		return nil, errors.New("peers: no " + schema + ": install Debian's package openvswitch-switch")
 	}
@@ -64,7 +66,7 @@ func startOVS(ctx context.Context, ns Namespace, dir string) (*OVS, error) {
 	if o.db, err = o.database(ctx, "conf", schema, o.ovsdb); err != nil {
 		return nil, err
 	}
-	if err := o.vsctlRun(ctx, "--no-wait", "init"); err != nil {
+	if err := o.Vsctl(ctx, "--no-wait", "init"); err != nil {
 		return nil, errors.Join(err, o.db.kill())
 	}
 	o.switchd, err = startDaemon(ctx, o.command(ctx, "ovs-vswitchd", "unix:"+o.ovsdb, "--disable-system",
@@ -87,7 +89,7 @@ func (o *OVS) database(ctx context.Context, name, schema, socket string) (*daemo
 }
 
 func (o *OVS) bridges(ctx context.Context, c OVSConfig) error {
-	if err := o.vsctlRun(ctx, "add-br", UplinkBridge, "--", "set", "bridge", UplinkBridge, "datapath_type=netdev",
+	if err := o.Vsctl(ctx, "add-br", UplinkBridge, "--", "set", "bridge", UplinkBridge, "datapath_type=netdev",
 		"--", "add-port", UplinkBridge, c.Uplink,
 		"--", "add-br", "br-int", "--", "set", "bridge", "br-int", "datapath_type=netdev", "fail-mode=secure",
 		"--", "add-port", "br-int", "geneve0", "--", "set", "interface", "geneve0", "type=geneve", "ofport_request=1",
@@ -114,7 +116,16 @@ func (o *OVS) flow(ctx context.Context, flow string) error {
 	return err
 }
 
-func (o *OVS) vsctlRun(ctx context.Context, args ...string) error {
+// AddFlows adds flows to a bridge, one a line as ovs-ofctl(8) takes them.
+func (o *OVS) AddFlows(ctx context.Context, bridge string, flows io.Reader) error {
+	cmd := o.command(ctx, "ovs-ofctl", "--bundle", "add-flows", "unix:"+filepath.Join(o.dir, bridge+".mgmt"), "-")
+	cmd.Stdin = flows
+	_, err := output(cmd)
+	return err
+}
+
+// Vsctl changes the database and waits until the switch has made what it says.
+func (o *OVS) Vsctl(ctx context.Context, args ...string) error {
 	_, err := output(o.command(ctx, "ovs-vsctl", append([]string{"--timeout=20", "--db=unix:" + o.ovsdb}, args...)...))
 	return err
 }
@@ -123,6 +134,9 @@ func (o *OVS) vsctlRun(ctx context.Context, args ...string) error {
 func (o *OVS) Appctl(ctx context.Context, args ...string) (string, error) {
 	return output(o.command(ctx, "ovs-appctl", append([]string{"-t", o.vsctl}, args...)...))
 }
+
+// PID is the number of the switch's process.
+func (o *OVS) PID() int { return o.switchd.cmd.Process.Pid }
 
 // Kill ends the switch and its database at once.
 func (o *OVS) Kill() error { return errors.Join(o.switchd.kill(), o.db.kill()) }

@@ -34,6 +34,14 @@ func contenders(s settings) []contender {
 		&testpmd{settings: s, label: "testpmd-tuned", eal: ",busy_budget=0", args: []string{"--burst=64", "--total-num-mbufs=16384"}},
 		&eipgw{settings: s, label: "eipgw-busy-poll", exe: s.Exe, busyPoll: busyPollBudget},
 		&testpmd{settings: s, label: "testpmd-busy-poll"},
+		&kernel{settings: s, label: "kernel"},
+		&kernel{settings: s, label: "kernel-rps", rps: true},
+		&kernel{settings: s.among(1_000), label: "kernel-1k"},
+		&kernel{settings: s.among(1_000_000), label: "kernel-1m"},
+		&xdpProgram{settings: s, label: "xdp-lpm", lpm: true},
+		&xdpProgram{settings: s, label: "xdp-hash"},
+		&ovs{settings: s, label: "ovs"},
+		&asavie{settings: s, label: "asavie"},
 	}
 	if s.Against != "" {
 		cs = append(cs, &eipgw{settings: s, label: "eipgw-other", exe: s.Against, other: true})
@@ -43,3 +51,9 @@ func contenders(s settings) []contender {
 
 // busyPollBudget is that of testpmd, which polls busily unless told not to.
 const busyPollBudget = 64
+
+// among is the settings with another number of EIPs.
+func (s settings) among(eips int) settings {
+	s.EIPs = eips
+	return s
+}

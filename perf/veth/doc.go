@@ -14,7 +14,8 @@
 // In a round all contenders are started, each in namespaces of its own, and are ready
 // when frames come through. Then they take short turns, there and back (A B B
 // A A B ...): traffic runs, a moment uncounted, and is then counted at the sink,
-// while the others' processes are stopped (SIGSTOP). Turns are short because the
+// while the others' processes are stopped (SIGSTOP); those inside the kernel cannot be, and
+// sleep without frames. Turns are short because the
 // speed of a virtual machine changes from second to second, and there are several rounds
 // because a process that is started again may be some percent faster or slower for
 // as long as it lives, from where its memory happens to lie. A turn in which somebody else took the CPUs shows in the kernel's
@@ -29,6 +30,10 @@
 // through the gateway's API while frames go through), loads, or one long turn. What it
 // compares are variants of a contender, which take turns as contenders do.
 //
+// What a contender's CPU does is not the same for all: copying a frame into an AF_XDP socket
+// is done by the CPU that sends, the generator's. Contenders inside the kernel have all of
+// their work on the worker's CPU, kernel-rps most of it.
+//
 // With -hostile the contenders are one build of eipgw, each with traffic of its own: ordinary
 // frames at a fixed rate, the same for all, and for all but the first a flood beside them.
 //
@@ -42,7 +47,14 @@
 //	latency.go    delays at shares of the highest rate; CPU time without traffic
 //	churn.go      binding changes through the gateway's API, and what the gateway counts of them
 //	topology.go   namespaces, links, addresses
-//	contender.go  what a contender is; eipgw.go, testpmd.go
+//	contender.go  what a contender is, and all of them
+//	eipgw.go      the daemon, with bindings from a file
+//	testpmd.go    dpdk-testpmd
+//	kernel.go     the kernel's own routes into tunnels; routes.go loads a million of them
+//	xdp.go        an XDP program that does the whole job; bpf/, generate.go, bpf_bpfel.*
+//	ovs.go        Open vSwitch in userspace
+//	asavie.go     asavie/xdp used plainly; plain.go is the child process that does it
+//	napi.go       which CPU receives for a contender inside the kernel
 //	hostile.go    floods: contenders that get hostile frames beside the ordinary ones
 //	profile.go    profiles of a gateway under load
 //	procfs.go     whose time the CPUs spent; huge pages; the machine in words

@@ -104,7 +104,10 @@ func (e *eipgw) start(ctx context.Context, t *topology) (_ process, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.Gateway, err = peers.StartGateway(ctx, p, peers.GatewayConfig{Exe: exe, Dir: p.dir, YAML: e.config(t, bindings)}); err != nil {
+	p.Gateway, err = peers.StartGateway(ctx, p, peers.GatewayConfig{
+		Exe: exe, Dir: p.dir, YAML: e.config(t, bindings), Patience: patience + time.Duration(e.EIPs)*perEIP,
+	})
+	if err != nil {
 		return nil, err
 	}
 	p.started = time.Now()
@@ -145,7 +148,8 @@ stop: {linger: 1ms}
 `, service, segment, ports, workerCPU, bindings, pprofAddr)
 }
 
-// writeBindings binds every EIP to one of the VTEPs, one /32 each.
+// writeBindings binds every EIP to one of the VTEPs, one /32 each. Tunnels are written once
+// and referred to after, which halves time and memory that the file takes to be read.
 func writeBindings(file string, n int) error {
 	f, err := os.Create(file)
 	if err != nil {
@@ -158,7 +162,12 @@ func writeBindings(file string, n int) error {
 		fmt.Fprintln(w, "bindings:")
 	}
 	for i, eip := 0, firstEIP; i < n; i, eip = i+1, eip.Next() {
-		fmt.Fprintf(w, "  - {prefix: %s, tunnels: [{vtep: %s, vni: %d}]}\n", eip, vtep(i%tunnelsInUse), 5000+i%tunnelsInUse)
+		number := i % tunnelsInUse
+		if i < tunnelsInUse {
+			fmt.Fprintf(w, "  - {prefix: %s, tunnels: &t%d [{vtep: %s, vni: %d}]}\n", eip, number, vtep(number), vni(number))
+		} else {
+			fmt.Fprintf(w, "  - {prefix: %s, tunnels: *t%d}\n", eip, number)
+		}
 	}
 	return errors.Join(w.Flush(), f.Close())
 }
@@ -168,6 +177,8 @@ func vtep(i int) netip.Addr {
 	b[3] = byte(1 + i)
 	return netip.AddrFrom4(b)
 }
+
+func vni(i int) uint32 { return uint32(5000 + i) }
 
 func (p *eipgwProcess) pid() int { return p.cmd.Process.Pid }
 

@@ -133,6 +133,7 @@ func parse(args []string) (settings, error) {
 }
 
 func main() {
+	beChild()
 	s, err := parse(os.Args[1:])
 	if errors.Is(err, flag.ErrHelp) {
 		return

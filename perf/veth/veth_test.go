@@ -18,7 +18,9 @@ import (
 	"github.com/eipgw/eipgw/perf/loadgen"
 )
 
+// TestMain lets the test binary be the child of a contender too.
 func TestMain(m *testing.M) {
+	beChild()
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		_ = os.RemoveAll(binDir)
 		os.Exit(code)
@@ -142,6 +144,8 @@ func TestCommandLine(t *testing.T) {
 		assert.Error(t, err, "%v", bad)
 	}
 	assert.ErrorContains(t, (&eipgw{exe: "/no/such/file"}).missing(), "make build")
+	assert.NoError(t, (&eipgw{settings: settings{EIPs: 256}, exe: os.Args[0]}).missing())
+	assert.ErrorContains(t, (&eipgw{settings: settings{EIPs: 1 << 40}, exe: os.Args[0]}).missing(), "in a file take about")
 }
 
 func TestCommandLineOfFloods(t *testing.T) {
