@@ -190,7 +190,7 @@ func TestEndOfRIBSyncs(t *testing.T) {
 	n := newNetwork()
 	vr, slow, v4 := n.host(2), n.host(3), n.host(4)
 	cfg := n.config(passive(vr, VirtualRouter, 65100), passive(slow, VirtualRouter, 65100), passive(v4, VirtualRouter, 65100))
-	cfg.SyncWait = 2 * time.Second
+	cfg.SyncWait = 5 * time.Second
 	r := start(t, cfg)
 	begin := time.Now()
 	p := join(t, n.gateway(), vr, peerOptions{as: 65100})

@@ -61,6 +61,8 @@ func (t turn) line() string {
 const (
 	turnLimit = 5 * time.Minute
 	settle    = 3 * time.Second
+
+	profileTime = 20 * time.Second // from before the session is up
 )
 
 // turn starts a contender, has BIRD tell it everything, and ends it.
@@ -72,7 +74,9 @@ func (st *stand) turn(ctx context.Context, c contender, dir string, last bool) (
 	}
 	defer func() { err = errors.Join(err, p.stop()) }()
 	if last && st.settings.profile != "" {
-		go func() { _ = p.profile(ctx, 60*time.Second) }()
+		profiled := make(chan error, 1)
+		go func() { profiled <- p.profile(ctx, profileTime) }()
+		defer func() { err = errors.Join(err, <-profiled) }()
 	}
 	before, err := readCPUs()
 	if err != nil {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,8 +17,6 @@ type eipgw struct {
 	label string
 	exe   string
 }
-
-const webAddr = "127.0.0.1:9179"
 
 func (e *eipgw) name() string { return e.label }
 
@@ -59,12 +56,12 @@ func (st *stand) gatewayConfig() string {
 gateway: {asn: %d, router-id: %s, service-addresses: [%[2]s]}
 segments: [{prefix: %s}]
 neighbors:
-  - {address: %s, role: virtual-router, asn: %d, families: [ipv4], passive: true}
+  - {address: %s, role: virtual-router, asn: %d, families: [ipv4], passive: true, max-prefixes: %d}
 ports: [{name: g0}]
 workers: %s
 metrics: {listen: %s, pprof: true}
 stop: {linger: 1ms}
-`, gatewayASN, service, segment, router.Addr(), routerASN, st.ports, webAddr)
+`, gatewayASN, service, segment, router.Addr(), routerASN, maxRoutes, st.ports, webAddr)
 }
 
 func (p *eipgwProcess) pid() int { return p.cmd.Process.Pid }
@@ -110,28 +107,7 @@ func (p *eipgwProcess) check(ctx context.Context, routes int) error {
 }
 
 func (p *eipgwProcess) profile(ctx context.Context, d time.Duration) error {
-	url := fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", webAddr, int(d.Seconds()))
-	return p.st.gateway.Do(func() error { return download(ctx, url, filepath.Join(p.st.settings.profile, "eipgw.cpu")) })
+	return p.st.profileTo(ctx, d, p.dir)
 }
 
 func (p *eipgwProcess) stop() error { return p.Stop(time.Minute) }
-
-// download gets a URL into a file.
-func download(ctx context.Context, url, file string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	f, err := os.Create(file)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	_, err = f.ReadFrom(resp.Body)
-	return err
-}

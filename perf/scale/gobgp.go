@@ -101,8 +101,7 @@ func (p *gobgpProcess) check(ctx context.Context, routes int) error {
 }
 
 func (p *gobgpProcess) profile(ctx context.Context, d time.Duration) error {
-	url := fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", webAddr, int(d.Seconds()))
-	return p.st.gateway.Do(func() error { return download(ctx, url, filepath.Join(p.st.settings.profile, "gobgp.cpu")) })
+	return p.st.profileTo(ctx, d, p.dir)
 }
 
 func (p *gobgpProcess) stop() error {
