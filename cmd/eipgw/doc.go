@@ -20,7 +20,7 @@
 //	segments.go   wanted segments, the file's and the API's; split.go parts of them
 //	reload.go     a changed configuration, taken over as a whole or not at all
 //	health.go     what announcing depends on
-//	bind.go, view.go, counters.go, status.go, why.go   the API's answers
+//	bind.go, view.go, counters.go, gaps.go, status.go, why.go   the API's answers
 //
 // The commands: show.go, with what it prints in tables.go and status_cmd.go;
 // why_cmd.go, segment_cmd.go, bind_cmd.go, validate.go, replay.go, and demo.go, which
