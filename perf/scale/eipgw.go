@@ -61,7 +61,7 @@ ports: [{name: g0}]
 workers: %s
 metrics: {listen: %s, pprof: true}
 stop: {linger: 1ms}
-`, gatewayASN, service, segment, router.Addr(), routerASN, maxRoutes, st.ports, webAddr)
+`, gatewayASN, service, segment, router.Addr(), routerASN, maxRoutes, st.workers, webAddr)
 }
 
 func (p *eipgwProcess) pid() int { return p.cmd.Process.Pid }

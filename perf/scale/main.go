@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/eipgw/eipgw/perf/lab"
 )
@@ -20,7 +21,9 @@ type settings struct {
 	other   string
 	only    string
 	profile string
-	ports   string
+	workers string
+	gaps    bool
+	phase   time.Duration
 }
 
 func parse(args []string) (settings, error) {
@@ -33,7 +36,9 @@ func parse(args []string) (settings, error) {
 	f.StringVar(&s.other, "against", "", "another eipgw binary: the contender eipgw-other")
 	f.StringVar(&s.only, "only", "", "a single contender: eipgw, eipgw-other or gobgp")
 	f.StringVar(&s.profile, "profile", "", "write CPU profiles of eipgw's and GoBGP's last turns into this directory; they slow them down")
-	f.StringVar(&s.ports, "workers", "{cpus: [1]}", "the section workers of eipgw's configuration")
+	f.StringVar(&s.workers, "workers", "", "the section workers of eipgw's configuration; {cpus: [1]} unless given, with -gaps {cpus: [1], idle: busy}")
+	f.BoolVar(&s.gaps, "gaps", false, "poll gaps of a busy worker of eipgw instead, while all kinds of things go on")
+	f.DurationVar(&s.phase, "phase", 10*time.Second, "how long each of them goes on")
 	if err := f.Parse(args); err != nil {
 		return s, err
 	}
@@ -43,12 +48,25 @@ func parse(args []string) (settings, error) {
 	case s.rounds < 1, s.routes < 1, s.routes > maxRoutes, s.tunnels < 1, s.tunnels > maxTunnels:
 		return s, fmt.Errorf("expected rounds > 0, routes from 1 to %d, tunnels from 1 to %d", maxRoutes, maxTunnels)
 	}
+	if s.workers == "" {
+		s.workers = "{cpus: [1]}"
+		if s.gaps {
+			s.workers = "{cpus: [1], idle: busy}"
+		}
+	}
 	return s, nil
 }
 
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == gobgpChild {
 		if err := serveGoBGP(os.Args[2:]); err != nil {
+			fmt.Fprintln(os.Stderr, "scale:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	if len(os.Args) > 2 && os.Args[1] == spinChild {
+		if err := spinFor(os.Args[2]); err != nil {
 			fmt.Fprintln(os.Stderr, "scale:", err)
 			os.Exit(1)
 		}
@@ -84,6 +102,13 @@ func run(ctx context.Context, l *lab.Lab, s settings) error {
 		return err
 	}
 	defer st.close()
+	if s.gaps {
+		at, err := gapDir(dir)
+		if err != nil {
+			return err
+		}
+		return runGaps(ctx, st, at)
+	}
 	var turns []turn
 	for n := 1; n <= s.rounds; n++ {
 		for _, c := range cs {

@@ -35,14 +35,14 @@ var (
 
 // after is the address n behind a.
 func after(a netip.Addr, n int) netip.Addr {
-	b := a.As4()
-	return netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, binary.BigEndian.Uint32(b[:])+uint32(n))))
+	return netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, number(a)+uint32(n))))
 }
 
 // stand is what all turns share: the router, which keeps its routes.
 type stand struct {
 	settings
 	router, gateway *lab.NS
+	routesFile      string
 	bird            *peers.BIRD
 	birdTime        time.Duration // that bird had used at the end of the last turn
 }
@@ -65,11 +65,11 @@ func newStand(ctx context.Context, l *lab.Lab, s settings, dir string) (_ *stand
 	if err := st.gateway.Route(vteps, lab.Via(router.Addr().String())); err != nil {
 		return nil, err
 	}
-	routes := filepath.Join(dir, "routes.conf")
-	if err := s.writeRoutes(routes); err != nil {
+	st.routesFile = filepath.Join(dir, "routes.conf")
+	if err := s.writeRoutes(st.routesFile); err != nil {
 		return nil, err
 	}
-	st.bird, err = peers.StartBIRD(ctx, st.router, peers.BIRDConfig{Dir: filepath.Join(dir, "bird"), Config: birdConfig(routes, 0)})
+	st.bird, err = peers.StartBIRD(ctx, st.router, peers.BIRDConfig{Dir: filepath.Join(dir, "bird"), Config: birdConfig(st.routesFile, 0, false)})
 	if err != nil {
 		return nil, err
 	}
@@ -88,16 +88,23 @@ func (s settings) writeRoutes(file string) error {
 	w := bufio.NewWriter(f)
 	for i := range s.routes {
 		tunnel := i * s.tunnels / s.routes
-		b := after(vteps.Addr(), 1+tunnel).As4()
 		fmt.Fprintf(w, "route %s/32 blackhole { bgp_large_community.add((%d, %d, %d)); };\n",
-			after(segment.Addr(), i), gatewayASN, binary.BigEndian.Uint32(b[:]), firstVNI+tunnel)
+			after(segment.Addr(), i), gatewayASN, number(after(vteps.Addr(), 1+tunnel)), firstVNI+tunnel)
 	}
 	return errors.Join(w.Flush(), f.Close())
 }
 
-// birdConfig announces the routes once the protocol is enabled. Another MED is another
-// announcement of each.
-func birdConfig(routes string, med int) string {
+// birdConfig announces the routes, once the protocol is enabled. In variant 1 all EIPs are
+// in one tunnel.
+func birdConfig(routes string, variant int, enabled bool) string {
+	filter, state := "accept;", "on"
+	if variant == 1 {
+		filter = fmt.Sprintf("bgp_large_community.empty; bgp_large_community.add((%d, %d, %d)); accept;",
+			gatewayASN, number(after(vteps.Addr(), 1)), firstVNI-1)
+	}
+	if enabled {
+		state = "off"
+	}
 	return fmt.Sprintf(`router id %s;
 protocol device {}
 protocol static eips {
@@ -105,13 +112,18 @@ protocol static eips {
   include "%s";
 }
 protocol bgp %s {
-  disabled;
-  local %[1]s as %[4]d;
-  neighbor %[5]s as %[6]d;
+  disabled %s;
+  local %[1]s as %[5]d;
+  neighbor %[6]s as %[7]d;
   connect delay time 1; connect retry time 1; error wait time 1, 2;
-  ipv4 { import none; export filter { bgp_med = %[7]d; accept; }; };
+  ipv4 { import none; export filter { %[8]s }; };
 }
-`, router.Addr(), routes, protocol, routerASN, gateway.Addr(), gatewayASN, med)
+`, router.Addr(), routes, protocol, state, routerASN, gateway.Addr(), gatewayASN, filter)
+}
+
+func number(a netip.Addr) uint32 {
+	b := a.As4()
+	return binary.BigEndian.Uint32(b[:])
 }
 
 // ready waits until BIRD has read its routes.
