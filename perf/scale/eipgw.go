@@ -56,7 +56,7 @@ func (st *stand) gatewayConfig() string {
 gateway: {asn: %d, router-id: %s, service-addresses: [%[2]s]}
 segments: [{prefix: %s}]
 neighbors:
-  - {address: %s, role: virtual-router, asn: %d, families: [ipv4], passive: true, max-prefixes: %d}
+  - {address: %s, role: virtual-router, asn: %d, families: [ipv4], passive: true, hold-time: 90s, max-prefixes: %d}
 ports: [{name: g0}]
 workers: %s
 metrics: {listen: %s, pprof: true}
