@@ -12,6 +12,7 @@
 //
 //	main.go       the command tree, exit codes
 //	run.go        signals, log, systemd
+//	runtime.go    what Go's runtime is told
 //	parts.go      what touches the world, so that tests can put memory there
 //	wire.go       the configuration → all parts and their tasks
 //	rules.go      what happens to frames that are not simply forwarded; rules_view.go says it
