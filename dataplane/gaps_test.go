@@ -69,6 +69,41 @@ func TestGapMeter(t *testing.T) {
 	assert.EqualValues(t, 2, g.Buckets[0])
 }
 
+// TestGapRounds: rounds that are short share a reading of the clock, long ones do not, and
+// nothing between two readings is lost.
+func TestGapRounds(t *testing.T) {
+	m := gapMeter{}
+	now := int64(0)
+	run := func(rounds int, each int64) (readings int) {
+		for range rounds {
+			now += each
+			if m.left--; m.left <= 0 {
+				m.polled(now)
+				readings++
+			}
+		}
+		return readings
+	}
+	run(4, 100)
+	assert.Equal(t, 10, run(40, 100), "empty rounds")
+	run(8, 4300)
+	assert.Equal(t, 10, run(40, 4300), "bursts in memory")
+	run(8, 64_000)
+	assert.Equal(t, 40, run(40, 64_000), "bursts on a device")
+	run(4, 100)
+	run(1, 3_000_000)
+	run(4, 100)
+	assert.GreaterOrEqual(t, m.max, uint64(3_000_000), "a stall among short rounds")
+	assert.LessOrEqual(t, m.max, uint64(3_000_000+gapSpan))
+
+	m.polled(now)
+	m.slept(now+100, now+10_100)
+	assert.Equal(t, 1, m.left, "the clock is read when the worker is back")
+	sum := m.sum
+	m.polled(now + 10_300)
+	assert.Equal(t, sum+200, m.sum)
+}
+
 func TestGapQuantile(t *testing.T) {
 	var g GapCounters
 	assert.Zero(t, g.Quantile(0.5), "nothing counted")
@@ -89,6 +124,9 @@ func TestGapQuantile(t *testing.T) {
 func BenchmarkPollGap(b *testing.B) {
 	m := gapMeter{due: ticks()}
 	for i := 0; b.Loop(); i++ {
+		if m.left--; m.left > 0 {
+			continue
+		}
 		m.polled(ticks())
 		if i%beatRounds == 0 {
 			m.publish()

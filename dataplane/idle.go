@@ -51,7 +51,7 @@ type pacer struct {
 	descs   []Descriptor // set when every port is one
 	fds     []pollFD
 
-	due int64 // when the last sleep was to end, by ticks
+	from, due int64 // when the last sleep began, and was to end, by ticks
 
 	empty int // empty rounds since frames moved
 	vain  int // waits since then that ended early
@@ -95,15 +95,16 @@ func (p *pacer) idle() bool {
 		return false
 	}
 	pause := min(time.Duration(p.empty-spinRounds)*pauseStep, pauseMax)
-	if p.vain >= vainWakes || p.waiters == nil && p.descs == nil {
-		p.due = ticks() + int64(pause)
+	blind := p.vain >= vainWakes || p.waiters == nil && p.descs == nil
+	if !blind && pause == pauseMax && (len(p.waiters) == 1 || p.descs != nil) {
+		pause = waitMax
+	}
+	p.from = ticks()
+	p.due = p.from + int64(pause)
+	if blind {
 		sleep(pause)
 		return true
 	}
-	if pause == pauseMax && (len(p.waiters) == 1 || p.descs != nil) {
-		pause = waitMax
-	}
-	p.due = ticks() + int64(pause)
 	p.wait(pause)
 	if ticks() < p.due {
 		p.vain++ // for a frame, or for nothing: the next round will tell
@@ -130,5 +131,5 @@ func (p *pacer) wait(d time.Duration) {
 // nor hides one.
 var clockBase = time.Now() //nolint:forbidigo // once
 
-// ticks reads the clock, in ns: once a round, and when the worker sleeps.
+// ticks reads the clock, in ns: once a round or less, and when the worker sleeps.
 func ticks() int64 { return int64(time.Since(clockBase)) }

@@ -61,7 +61,7 @@ type workerPort struct {
 	err      atomic.Pointer[error]
 }
 
-// beatRounds is how many rounds go by between two heartbeats.
+// beatRounds is how many rounds go by between two heartbeats, or a few more.
 const beatRounds = 64
 
 // NewWorker makes a worker. It fails when the ports do not fit together.
@@ -119,19 +119,21 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	stop := ctx.Done()
 	defer w.gaps.publish()
-	w.gaps.due = ticks()
+	w.gaps.due, w.gaps.left = ticks(), 1
 	for beat := 0; ; beat-- {
 		select {
 		case <-stop:
 			return nil
 		default:
 		}
-		now := ticks()
-		w.gaps.polled(now)
-		if beat == 0 {
-			beat = beatRounds
-			w.beat.Store(now)
-			w.gaps.publish()
+		if w.gaps.left--; w.gaps.left <= 0 {
+			now := ticks()
+			w.gaps.polled(now)
+			if beat <= 0 {
+				beat = beatRounds
+				w.beat.Store(now)
+				w.gaps.publish()
+			}
 		}
 		switch moved, ended := w.round(); {
 		case ended:
@@ -141,8 +143,8 @@ func (w *Worker) Run(ctx context.Context) error {
 		case w.pacer.idle():
 			w.tally.sleeps++
 			w.shared.sleeps.Store(w.tally.sleeps)
-			w.gaps.due = w.pacer.due
-			beat = 1
+			w.gaps.slept(w.pacer.from, w.pacer.due)
+			beat = 0
 		}
 	}
 }
