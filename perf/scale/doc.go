@@ -20,6 +20,8 @@
 //
 // Both times come from the contender's own log, so that nobody asks while it works.
 //
+// With -gaps, poll gaps of a busy worker are counted instead, while this or that goes on.
+//
 // Files:
 //
 //	main.go      command line, order of turns
@@ -28,4 +30,6 @@
 //	eipgw.go     the daemon
 //	gobgp.go     GoBGP, as a child process of this program
 //	report.go    medians, spread, ratios; Markdown
+//	gaps.go      -gaps: a busy worker's poll gaps; spin.go: the bare loop to compare with
+//	web.go       what contenders answer by HTTP: metrics, profiles
 package main
