@@ -104,6 +104,12 @@ peers: root build ## eipgw and all it is measured beside, in turn over veth: rat
 profile: root build ## CPU, heap, block, mutex and scheduler profiles and a flame graph of a gateway under load, to perf/profiles/DATE
 	go run ./perf/veth -profile perf/profiles/$$(date +%Y-%m-%dT%H%M%S)
 
+.PHONY: scale
+scale: root build ## a million routes from BIRD, beside a bare GoBGP, ROUNDS times (default 5); then poll gaps
+	.ci/packages bench
+	go run ./perf/scale -rounds $(ROUNDS)
+	go run ./perf/scale -gaps
+
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf bin .cache

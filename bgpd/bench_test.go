@@ -82,17 +82,7 @@ func benchGoBGP(b *testing.B, per int) {
 func feed(b *testing.B, gateway, from netip.Addr, per int, count func() int64) {
 	b.Helper()
 	stream := updates(b, b.N, per)
-	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: from.AsSlice()}}
-	var c net.Conn
-	for begin := time.Now(); ; time.Sleep(5 * time.Millisecond) {
-		var err error
-		if c, err = d.Dial("tcp", netip.AddrPortFrom(gateway, testPort).String()); err == nil && opened(c) {
-			break
-		}
-		if time.Since(begin) > patience {
-			b.Fatal("no session", err)
-		}
-	}
+	c := dialSession(b, gateway, from)
 	defer c.Close()
 	b.ResetTimer()
 	if _, err := c.Write(stream); err != nil {
@@ -102,6 +92,21 @@ func feed(b *testing.B, gateway, from netip.Addr, per int, count func() int64) {
 		time.Sleep(time.Millisecond)
 	}
 	b.StopTimer()
+}
+
+// dialSession opens a session that nobody reads from.
+func dialSession(t testing.TB, gateway, from netip.Addr) net.Conn {
+	t.Helper()
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: from.AsSlice()}}
+	for begin := time.Now(); ; time.Sleep(5 * time.Millisecond) {
+		c, err := d.Dial("tcp", netip.AddrPortFrom(gateway, testPort).String())
+		if err == nil && opened(c) {
+			return c
+		}
+		if time.Since(begin) > patience {
+			t.Fatal("no session", err)
+		}
+	}
 }
 
 // opened says whether the gateway has taken the OPEN.
@@ -135,7 +140,7 @@ func opened(c net.Conn) bool {
 }
 
 // updates are n routes, per to an UPDATE, each UPDATE with a tunnel of its own.
-func updates(b *testing.B, n, per int) []byte {
+func updates(b testing.TB, n, per int) []byte {
 	b.Helper()
 	var stream []byte
 	for i := 0; i < n; i += per {

@@ -132,8 +132,8 @@ type Config struct {
 	NextHop   NextHop
 	Neighbors []Neighbor
 
-	// SyncWait is how long after a session came up its initial dump counts as
-	// finished although no End-of-RIB has come; 0 is 10 s.
+	// SyncWait is how long a session has to be up and say nothing new until its initial
+	// dump counts as finished although no End-of-RIB has come; 0 is 10 s.
 	SyncWait time.Duration
 
 	// Updates takes what virtual routers say; OnSource who may say something from

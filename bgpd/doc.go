@@ -38,6 +38,7 @@
 // times its 8 µs a route, with one route to an UPDATE about twice its 22 µs. Of that
 // path.Converter is 0.5 µs a route. The rest is GoBGP's watching: it puts each route
 // into protobuf messages, and copies the neighbor's configuration for each UPDATE.
+// perf/README.md has what a million routes from BIRD cost.
 //
 // # Not built
 //

@@ -79,6 +79,7 @@ func (s *Speaker) routes(paths []*api.Path) {
 		return
 	}
 	now := time.Now()
+	ses.syncBy = now.Add(s.cfg.SyncWait)
 	batch := path.Batch{Peer: ses.peer, Paths: paths, Time: now, Discarded: s.discarded(ses, now)}
 	s.mu.Unlock()
 	for batch.Peer != nil {

@@ -2,6 +2,7 @@ package bgpd
 
 import (
 	"encoding/hex"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -189,7 +190,7 @@ func TestEndOfRIBSyncs(t *testing.T) {
 	n := newNetwork()
 	vr, slow, v4 := n.host(2), n.host(3), n.host(4)
 	cfg := n.config(passive(vr, VirtualRouter, 65100), passive(slow, VirtualRouter, 65100), passive(v4, VirtualRouter, 65100))
-	cfg.SyncWait = 2 * time.Second
+	cfg.SyncWait = 5 * time.Second
 	r := start(t, cfg)
 	begin := time.Now()
 	p := join(t, n.gateway(), vr, peerOptions{as: 65100})
@@ -212,6 +213,29 @@ func TestEndOfRIBSyncs(t *testing.T) {
 	assert.Equal(t, []Family{IPv4}, r.neighbor(v4).Families)
 	assert.Equal(t, []Family{IPv4, IPv6}, r.neighbor(vr).Families)
 	assert.True(t, r.neighbor(vr).Synced)
+}
+
+// TestDumpWithoutEndOfRIB: a dump counts as finished when nothing has come for a while,
+// not while it comes.
+func TestDumpWithoutEndOfRIB(t *testing.T) {
+	n := newNetwork()
+	vr := n.host(2)
+	cfg := n.config(passive(vr, VirtualRouter, 65100))
+	cfg.SyncWait = time.Second
+	r := start(t, cfg)
+	p := join(t, n.gateway(), vr, peerOptions{as: 65100, noGR: true})
+	var last time.Time
+	slow := false
+	for begin, i := time.Now(), 1; time.Since(begin) < 2*cfg.SyncWait; i++ {
+		last = time.Now()
+		p.claim("10.255.0.1", pathAttrs{large("10.0.0.12", 5002)}, fmt.Sprintf("203.0.113.%d/32", i))
+		time.Sleep(cfg.SyncWait / 10)
+		slow = slow || time.Since(last) > cfg.SyncWait/2
+	}
+	eventually(t, "synced", func() bool { return r.isSynced(vr) })
+	if !slow { // the machine
+		assert.GreaterOrEqual(t, time.Since(last), cfg.SyncWait)
+	}
 }
 
 // TestSessionDropVoids: what a router said is void as soon as its session is gone,

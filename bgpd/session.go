@@ -79,7 +79,7 @@ func (s *session) end(now time.Time) {
 }
 
 // dumped says whether the initial dump is in: every negotiated family has ended, or
-// it has had its time.
+// it has had its time: a million routes take longer than a neighbor may be silent.
 func (s *session) dumped(now time.Time) bool {
 	if !now.Before(s.syncBy) {
 		return true

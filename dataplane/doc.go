@@ -25,7 +25,7 @@
 // frame more, which counts as made, and so does every fragment beside a packet's first
 // one: received and made is sent and dropped. The packet path returns Verdict and Reason,
 // never an error; it does not log, allocate or block, and reads the clock at most once per
-// burst, when an answer has a limit.
+// burst, when an answer has a limit. The worker reads it once a round or less, to know its poll gaps.
 //
 // Files, in the order of a packet's way:
 //
@@ -52,6 +52,7 @@
 //	verdict.go       Verdict; Reason: the list of all drops
 //	event.go         Event: what else happens to frames
 //	stats.go         counters, and how others read them
+//	gaps.go          how long ports were not looked at
 //	idle.go          what a worker does without frames
 //	thread_linux.go  pinning, sleeping, polling
 package dataplane

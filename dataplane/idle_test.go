@@ -79,6 +79,11 @@ func TestPausesGrow(t *testing.T) {
 	assert.GreaterOrEqual(t, idleFor(t, p, 50), 1275*time.Microsecond, "1 + 2 + ... + 50 µs")
 	p.worked()
 	require.False(t, p.idle(), "work starts anew")
+	p.worked()
+	idleFor(t, p, 29)
+	before := ticks()
+	require.True(t, p.idle())
+	assert.GreaterOrEqual(t, p.due-before, int64(30*time.Microsecond), "a pause is no poll gap")
 }
 
 func TestOneWaiterWaits(t *testing.T) {

@@ -88,7 +88,7 @@ func (l *limiter) budget(made Event) *budget {
 }
 
 // uptime is nanoseconds, never 0, since this process began to count them.
-func uptime() int64 { return max(int64(now().Sub(clockBase)), 1) }
+func uptime() int64 { return max(ticks(), 1) }
 
 // allow takes a token of the source's bucket and one of the bucket of all, if both have
 // one. If not it takes none, and says which was empty: what one source is refused takes

@@ -42,6 +42,8 @@ type WorkerStats struct {
 	Bursts   uint64    // rounds that moved frames
 	Sleeps   uint64    // rounds after which the worker slept
 	LastPoll time.Time // see Worker.LastPoll
+
+	Gaps GapCounters // of about the same moment
 }
 
 // Received counts the frames of all ports.

@@ -37,7 +37,9 @@ type Worker struct {
 
 	scratch *scratch // for fragments
 
-	beat   atomic.Int64 // when Run was last seen polling, Unix ns
+	gaps gapMeter
+
+	beat   atomic.Int64 // when Run was last seen polling, by ticks
 	ran    atomic.Bool
 	shared counters
 }
@@ -59,7 +61,7 @@ type workerPort struct {
 	err      atomic.Pointer[error]
 }
 
-// beatRounds is how many rounds go by between two looks at the clock.
+// beatRounds is how many rounds go by between two heartbeats, or a few more.
 const beatRounds = 64
 
 // NewWorker makes a worker. It fails when the ports do not fit together.
@@ -116,14 +118,22 @@ func (w *Worker) Run(ctx context.Context) error {
 		defer undo()
 	}
 	stop := ctx.Done()
-	for round := 0; ; round++ {
+	defer w.gaps.publish()
+	w.gaps.due, w.gaps.left = ticks(), 1
+	for beat := 0; ; beat-- {
 		select {
 		case <-stop:
 			return nil
 		default:
 		}
-		if round%beatRounds == 0 {
-			w.heartbeat()
+		if w.gaps.left--; w.gaps.left <= 0 {
+			now := ticks()
+			w.gaps.polled(now)
+			if beat <= 0 {
+				beat = beatRounds
+				w.beat.Store(now)
+				w.gaps.publish()
+			}
 		}
 		switch moved, ended := w.round(); {
 		case ended:
@@ -133,17 +143,10 @@ func (w *Worker) Run(ctx context.Context) error {
 		case w.pacer.idle():
 			w.tally.sleeps++
 			w.shared.sleeps.Store(w.tally.sleeps)
-			w.heartbeat()
+			w.gaps.slept(w.pacer.from, w.pacer.due)
+			beat = 0
 		}
 	}
-}
-
-// clockBase is what heartbeats count from: a step of the wall clock neither looks like
-// a stall nor hides one.
-var clockBase = now()
-
-func (w *Worker) heartbeat() {
-	w.beat.Store(int64(now().Sub(clockBase)))
 }
 
 // round polls every port once and leaves no frame behind. It says whether any frame
@@ -247,6 +250,7 @@ func (w *Worker) Snapshot() WorkerStats {
 		}
 	}
 	w.shared.read(&s)
+	w.gaps.shared.read(&s.Gaps)
 	return s
 }
 

@@ -310,6 +310,40 @@ func TestWorkerStops(t *testing.T) {
 	}
 }
 
+// slowPort keeps the worker for a while, once.
+type slowPort struct {
+	dataplane.Port
+	hang time.Duration
+}
+
+func (p *slowPort) Rx(b *dataplane.Burst) (int, error) {
+	time.Sleep(p.hang)
+	p.hang = 0
+	return p.Port.Rx(b)
+}
+
+// TestWorkerCountsGaps: a port that hangs is a gap, and every round counts.
+func TestWorkerCountsGaps(t *testing.T) {
+	const hang = 30 * time.Millisecond
+	s := newShop(t, func(c *dataplane.WorkerConfig) {
+		c.Idle = dataplane.Busy
+		c.Ports[0] = &slowPort{c.Ports[0], hang}
+	})
+	assert.Zero(t, s.w.Snapshot().Gaps)
+	begin := time.Now()
+	s.start()
+	s.north.Inject(udp7)
+	until(t, "the frame", func() bool { return s.south.Sent() == 1 })
+	s.stop()
+	took := time.Since(begin)
+	st := s.w.Snapshot()
+	assert.GreaterOrEqual(t, st.Gaps.Max, hang)
+	assert.LessOrEqual(t, st.Gaps.Sum, took)
+	assert.GreaterOrEqual(t, st.Gaps.Sum, st.Gaps.Max)
+	assert.Positive(t, st.Gaps.Count())
+	assert.Equal(t, st.Gaps.Max, st.Gaps.Quantile(1))
+}
+
 // The ends of input: a worker goes on while one port may still receive.
 func TestWorkerEnds(t *testing.T) {
 	s := newShop(t, nil)

@@ -70,6 +70,7 @@ func (g *gateway) Counters() admin.Counters {
 		c.Made += s.Made()
 		c.Workers = append(c.Workers, admin.WorkerCounters{
 			Name: w.name, Received: s.Received(), Made: s.Made(), Sent: s.Sent(), Dropped: s.Dropped(), Bursts: s.Bursts, Sleeps: s.Sleeps,
+			PollGaps: gapsView(&s.Gaps, true),
 		})
 	}
 	for r := dataplane.ReasonNone + 1; r < dataplane.NumReasons; r++ {

@@ -12,6 +12,7 @@
 //
 //	main.go       the command tree, exit codes
 //	run.go        signals, log, systemd
+//	runtime.go    what Go's runtime is told
 //	parts.go      what touches the world, so that tests can put memory there
 //	wire.go       the configuration → all parts and their tasks
 //	rules.go      what happens to frames that are not simply forwarded; rules_view.go says it
@@ -20,7 +21,7 @@
 //	segments.go   wanted segments, the file's and the API's; split.go parts of them
 //	reload.go     a changed configuration, taken over as a whole or not at all
 //	health.go     what announcing depends on
-//	bind.go, view.go, counters.go, status.go, why.go   the API's answers
+//	bind.go, view.go, counters.go, gaps.go, status.go, why.go   the API's answers
 //
 // The commands: show.go, with what it prints in tables.go and status_cmd.go;
 // why_cmd.go, segment_cmd.go, bind_cmd.go, validate.go, replay.go, and demo.go, which

@@ -587,9 +587,3 @@ func TestNothingStaysOpenWhenStartFails(t *testing.T) {
 		assert.ErrorIs(t, err, os.ErrNotExist, "%s fails, and the socket stays", what)
 	}
 }
-
-func TestProcs(t *testing.T) {
-	assert.Equal(t, 4, procs(2, 1))
-	assert.Equal(t, 16, procs(16, 8))
-	assert.Equal(t, 10, procs(8, 8))
-}

@@ -35,8 +35,9 @@ SIGTERM and SIGINT withdraw every segment, go on forwarding for stop.linger, and
 a second one stops at once. Readiness is told to systemd (Type=notify).
 
 It needs CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF and CAP_IPC_LOCK, or root, and
-CAP_NET_BIND_SERVICE for BGP's port 179. GOMAXPROCS is the number of CPUs, but 4 at
-least and 2 more than there are workers, unless the environment says otherwise.`,
+CAP_NET_BIND_SERVICE for BGP's port 179; CAP_SYS_NICE lets pinned workers go before
+other threads on their CPUs. Unless the environment says otherwise GOMAXPROCS is the
+number of CPUs, but 4 at least and 2 more than there are workers, and GOGC is 200.`,
 		Example: "  eipgw run -c /etc/eipgw/eipgw.yaml",
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -61,7 +62,7 @@ func (c *cli) run(ctx context.Context, file string) error {
 	for _, w := range cfg.Warnings {
 		log.Warn("configuration", "warning", w.String())
 	}
-	setProcs(cfg)
+	chooseRuntime(os.Getenv, runtime.NumCPU(), cfg.Ports[0].Queues).apply()
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, unix.SIGHUP, unix.SIGTERM, unix.SIGINT)
 	defer signal.Stop(signals)
@@ -80,21 +81,6 @@ func newLogger(w io.Writer, format config.Format, level *slog.LevelVar) *slog.Lo
 	}
 	return slog.New(slog.NewTextHandler(w, o))
 }
-
-// setProcs chooses GOMAXPROCS, unless the environment has.
-//
-// The garbage collector wants a quarter of the Ps. With 4 and more it takes whole ones
-// and leaves the rest alone; with 2 or 3 it takes its share from every P, also from
-// those that workers poll on. So 4 are better than 2 even on 2 CPUs. And every worker
-// keeps a P for itself, while the control plane needs some as well. The collector's
-// pace stays Go's default: workers allocate nothing and so never assist it.
-func setProcs(cfg *config.Config) {
-	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(procs(runtime.NumCPU(), cfg.Ports[0].Queues))
-	}
-}
-
-func procs(cpus, workers int) int { return max(4, cpus, workers+2) }
 
 // serve runs all parts until a signal or ctx ends them, and closes them.
 func (g *gateway) serve(ctx context.Context, signals <-chan os.Signal) error {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -92,22 +93,39 @@ programming; or refused (by the table, with the problem).`,
 				}
 				q.Under = p
 			}
-			list := []admin.Binding{}
-			err := c.ask(cmd.Context(), func(ctx context.Context, client *admin.Client) error {
-				return client.EachBinding(ctx, q, func(b admin.Binding) bool {
-					list = append(list, b)
-					return true
-				})
+			return c.ask(cmd.Context(), func(ctx context.Context, client *admin.Client) error {
+				return c.bindings(ctx, client, q)
 			})
-			if err != nil {
-				return err
-			}
-			return c.print(list, func() error { return c.printBindings(list) })
 		},
 	}
 	cmd.Flags().StringVar(&under, "under", "", "only EIPs inside this prefix")
 	cmd.Flags().IntVar(&limit, "limit", 0, "at most this many; 0 is all")
 	return c.jsonFlag(cmd)
+}
+
+// bindings prints what q asks for: JSON as it comes, since a million bindings need not be in
+// memory for it; a table's columns are as wide as the widest cell, so that needs all.
+func (c *cli) bindings(ctx context.Context, client *admin.Client, q admin.BindingQuery) (err error) {
+	if !c.json {
+		var list []admin.Binding
+		err := client.EachBinding(ctx, q, func(b admin.Binding) bool {
+			list = append(list, b)
+			return true
+		})
+		if err != nil {
+			return err
+		}
+		return c.printBindings(list)
+	}
+	l := newJSONList(c.out)
+	ask := client.EachBinding(ctx, q, func(b admin.Binding) bool {
+		err = l.add(b)
+		return err == nil
+	})
+	if err := errors.Join(ask, err); err != nil {
+		return err
+	}
+	return l.end()
 }
 
 func (c *cli) showCounters() *cobra.Command {

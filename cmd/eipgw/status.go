@@ -40,10 +40,11 @@ func (g *gateway) configStatus() admin.ConfigStatus {
 func (g *gateway) workerViews() []admin.Worker {
 	var out []admin.Worker
 	for _, w := range g.workers {
-		last := w.LastPoll()
+		snap := w.Snapshot()
+		last := snap.LastPoll
 		out = append(out, admin.Worker{
 			Name: w.name, CPU: w.cpu, LastPoll: last,
-			Stalled: !last.IsZero() && time.Since(last) > stallAfter,
+			Stalled: !last.IsZero() && time.Since(last) > stallAfter, PollGaps: gapsView(&snap.Gaps, false),
 		})
 	}
 	return out

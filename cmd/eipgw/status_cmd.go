@@ -92,6 +92,9 @@ func (c *cli) statusWorker(p *page, i int, w *admin.Worker) {
 		state = "STALLED: last polled " + c.age(w.LastPoll) + " ago"
 	}
 	p.line(heading, "%s: %s, %s", w.Name, where, state)
+	if w.PollGaps.Count > 0 {
+		p.more("polls at most %s apart, but for one in 10,000; longest gap %s", w.PollGaps.P9999, w.PollGaps.Max)
+	}
 }
 
 func statusRules(p *page, r *admin.Rules) {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -77,6 +79,41 @@ func printJSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
 	return e.Encode(v)
+}
+
+// jsonList writes an array of JSON, element by element, as printJSON would at once. An array
+// that was not ended is none: what reads it can tell.
+type jsonList struct {
+	w *bufio.Writer
+	n int
+}
+
+func newJSONList(w io.Writer) *jsonList { return &jsonList{w: bufio.NewWriter(w)} }
+
+// add writes one element.
+func (l *jsonList) add(v any) error {
+	text, err := json.MarshalIndent(v, "  ", "  ")
+	if err != nil {
+		return err
+	}
+	before := "[\n  "
+	if l.n > 0 {
+		before = ",\n  "
+	}
+	l.n++
+	_, err1 := l.w.WriteString(before)
+	_, err2 := l.w.Write(text)
+	return cmp.Or(err1, err2)
+}
+
+// end closes the array.
+func (l *jsonList) end() error {
+	after := "\n]\n"
+	if l.n == 0 {
+		after = "[]\n"
+	}
+	_, err := l.w.WriteString(after)
+	return cmp.Or(err, l.w.Flush())
 }
 
 // blank is a cell that prints as nothing: the row continues the one above.

@@ -276,7 +276,7 @@ func tableView(s fib.Stats) admin.Table {
 // Metrics implements admin.Gateway.
 func (g *gateway) Metrics() admin.Metrics {
 	m := admin.Metrics{
-		Status: g.Status(), Counters: g.Counters(), Ports: g.Ports(), Neighbors: g.Neighbors(), Segments: g.Segments(),
+		Status: g.Status(), Counters: g.Counters(), PollGaps: g.pollGaps(), Ports: g.Ports(), Neighbors: g.Neighbors(), Segments: g.Segments(),
 	}
 	for _, v := range g.network.Status() {
 		m.VTEPs++
@@ -295,7 +295,7 @@ func (g *gateway) Metrics() admin.Metrics {
 	m.RIB = admin.RIBMetrics{
 		Updates: k.Updates, Received: k.Received, Coalesced: k.Coalesced, Batches: k.Batches, Programs: k.Programs, Announces: k.Announces,
 		Refused: map[string]uint64{},
-		Lag:     admin.Lag{Count: k.Lag.Count, Sum: k.Lag.Sum, Bounds: rib.LagBounds[:], Counts: k.Lag.Buckets[:]},
+		Lag:     admin.Histogram{Count: k.Lag.Count, Sum: k.Lag.Sum, Bounds: rib.LagBounds[:], Counts: k.Lag.Buckets[:]},
 	}
 	for r := rib.RefuseNone + 1; r < rib.NumRefuseReasons; r++ {
 		m.RIB.Refused[r.String()] = k.Refused[r]

@@ -61,6 +61,9 @@ func (b *BIRD) Birdc(ctx context.Context, command ...string) (string, error) {
 	return output(b.ns.Command(ctx, "birdc", append([]string{"-s", b.control}, command...)...))
 }
 
+// PID is bird's process.
+func (b *BIRD) PID() int { return b.daemon.cmd.Process.Pid }
+
 // Kill ends bird at once.
 func (b *BIRD) Kill() error { return b.daemon.kill() }
 

@@ -11,6 +11,7 @@ import (
 type Metrics struct {
 	Status    Status
 	Counters  Counters
+	PollGaps  []WorkerGaps
 	Ports     []Port
 	Neighbors []Neighbor
 	Segments  []Segment
@@ -27,11 +28,18 @@ type RIBMetrics struct {
 	Updates, Received, Coalesced, Batches, Programs, Announces uint64
 
 	Refused map[string]uint64 // claims refused since the start, by reason
-	Lag     Lag
+	Lag     Histogram         // how long bindings take from being said until they forward
 }
 
-// Lag is how long bindings take from being said until they forward, as a histogram.
-type Lag struct {
+// WorkerGaps are the poll gaps of one worker.
+type WorkerGaps struct {
+	Worker string
+	Gaps   Histogram
+	Max    time.Duration
+}
+
+// Histogram counts durations.
+type Histogram struct {
 	Count  uint64
 	Sum    time.Duration
 	Bounds []time.Duration
@@ -86,6 +94,8 @@ var (
 	sleeps      = counter("worker_sleeps_total", "Rounds of polling after which the worker slept.", "worker")
 	workerPoll  = gauge("worker_last_poll_timestamp_seconds", "When the worker last polled.", "worker")
 	workerOK    = gauge("worker_ok", "Whether the worker polls.", "worker")
+	pollGap     = prometheus.NewDesc("eipgw_worker_poll_gap_seconds", "How long the worker's ports were not looked at, from one poll to the next; pauses of an idle worker are left out, but not by how much they took too long.", []string{"worker"}, nil)
+	pollGapMax  = gauge("worker_longest_poll_gap_seconds", "The longest of them since the start.", "worker")
 
 	bindings   = gauge("bindings", "Bindings in the table.", "family")
 	unresolved = gauge("bindings_unresolved", "Bindings that are kept but not forwarded to: no VTEP of theirs has a way.")
@@ -129,6 +139,10 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	e.status(&m.Status)
 	e.ports(m.Ports)
 	e.counters(&m.Counters)
+	for _, g := range m.PollGaps {
+		e.histogram(pollGap, &g.Gaps, g.Worker)
+		e.send(pollGapMax, g.Max.Seconds(), g.Worker)
+	}
 	e.table(&m)
 	e.rib(&m)
 	e.bgp(&m)
@@ -146,6 +160,15 @@ func (e emitter) yes(m metric, ok bool, labels ...string) {
 		v = 1
 	}
 	e.send(m, v, labels...)
+}
+
+func (e emitter) histogram(desc *prometheus.Desc, h *Histogram, labels ...string) {
+	buckets, sum := map[float64]uint64{}, uint64(0)
+	for i, b := range h.Bounds {
+		sum += h.Counts[i]
+		buckets[b.Seconds()] = sum
+	}
+	e.ch <- prometheus.MustNewConstHistogram(desc, h.Count, h.Sum.Seconds(), buckets, labels...)
 }
 
 func (e emitter) time(m metric, t time.Time, labels ...string) {
@@ -238,12 +261,7 @@ func (e emitter) rib(m *Metrics) {
 	for reason, n := range r.Refused {
 		e.send(ribRefused, float64(n), reason)
 	}
-	buckets, sum := map[float64]uint64{}, uint64(0)
-	for i, b := range r.Lag.Bounds {
-		sum += r.Lag.Counts[i]
-		buckets[b.Seconds()] = sum
-	}
-	e.ch <- prometheus.MustNewConstHistogram(ribLag, r.Lag.Count, r.Lag.Sum.Seconds(), buckets)
+	e.histogram(ribLag, &r.Lag)
 }
 
 // bgp skips what is listed twice, a prefix as wanted and on its way out: two values of

@@ -91,6 +91,24 @@ type Worker struct {
 	CPU      int       `json:"cpu"` // -1 is not pinned
 	LastPoll time.Time `json:"last_poll"`
 	Stalled  bool      `json:"stalled"`
+	PollGaps PollGaps  `json:"poll_gaps"`
+}
+
+// PollGaps are how long a worker's ports were not looked at, from one poll to the next,
+// since the start. Pauses of an idle worker are left out, but not by how much they took
+// too long.
+type PollGaps struct {
+	Count   uint64      `json:"count"`
+	Sum     string      `json:"sum"`
+	P9999   string      `json:"p9999"` // which 99.99 % of them did not exceed
+	Max     string      `json:"max"`
+	Buckets []GapBucket `json:"buckets,omitempty"` // of WorkerCounters: those that are not empty
+}
+
+// GapBucket counts gaps up to a bound, and above that of the bucket before.
+type GapBucket struct {
+	UpTo  string `json:"up_to"` // "" is no bound
+	Count uint64 `json:"count"`
 }
 
 // Table is what the forwarding table holds.
@@ -270,6 +288,8 @@ type WorkerCounters struct {
 	Dropped  uint64 `json:"dropped"`
 	Bursts   uint64 `json:"bursts"` // rounds that moved frames
 	Sleeps   uint64 `json:"sleeps"` // rounds after which the worker slept
+
+	PollGaps PollGaps `json:"poll_gaps"`
 }
 
 // Drop counts what was dropped for one Reason.

@@ -62,8 +62,11 @@ func (g *Gateway) Status() admin.Status {
 			{Name: "worker 1", Reason: "has not polled its ports for 4s", Since: ago(3 * time.Second)},
 		},
 		Workers: []admin.Worker{
-			{Name: "worker 0", CPU: 1, LastPoll: ago(4 * time.Millisecond)},
-			{Name: "worker 1", CPU: -1, LastPoll: ago(4 * time.Second), Stalled: true},
+			{Name: "worker 0", CPU: 1, LastPoll: ago(4 * time.Millisecond), PollGaps: gaps(false)},
+			{
+				Name: "worker 1", CPU: -1, LastPoll: ago(4 * time.Second), Stalled: true,
+				PollGaps: admin.PollGaps{Sum: "0s", P9999: "0s", Max: "0s"},
+			},
 		},
 		Table: admin.Table{
 			IPv4: 1_000_000, IPv6: 12, Unresolved: 3, VTEPs: 40, Tunnels: 120, UnresolvedTunnels: 1,
@@ -182,8 +185,8 @@ func (g *Gateway) Counters() admin.Counters {
 		Received: admin.Traffic{Packets: 1_234_567, Bytes: 79_012_288}, Sent: admin.Traffic{Packets: 1_234_530, Bytes: 140_676_000},
 		Made: 530,
 		Workers: []admin.WorkerCounters{
-			{Name: "worker 0", Received: 1_234_567, Made: 530, Sent: 1_234_530, Dropped: 567, Bursts: 40_000, Sleeps: 12},
-			{Name: "worker 1"},
+			{Name: "worker 0", Received: 1_234_567, Made: 530, Sent: 1_234_530, Dropped: 567, Bursts: 40_000, Sleeps: 12, PollGaps: gaps(true)},
+			{Name: "worker 1", PollGaps: admin.PollGaps{Sum: "0s", P9999: "0s", Max: "0s"}},
 		},
 	}
 	for r := dataplane.ReasonNone + 1; r < dataplane.NumReasons; r++ {
@@ -277,15 +280,31 @@ func (g *Gateway) Why(a netip.Addr, flow *admin.Flow) admin.Why {
 	}
 }
 
+// gaps are poll gaps of worker 0.
+func gaps(buckets bool) admin.PollGaps {
+	g := admin.PollGaps{Count: 2_000_000, Sum: "9s", P9999: "12.3µs", Max: "1.23ms"}
+	if buckets {
+		g.Buckets = []admin.GapBucket{{UpTo: "1.024µs", Count: 1_900_000}, {UpTo: "12.288µs", Count: 99_999}, {UpTo: "1.31072ms", Count: 1}}
+	}
+	return g
+}
+
 // Metrics implements admin.Gateway.
 func (g *Gateway) Metrics() admin.Metrics {
 	return admin.Metrics{
 		Status: g.Status(), Counters: g.Counters(), Ports: g.Ports(), Neighbors: g.Neighbors(), Segments: g.Segments(),
+		PollGaps: []admin.WorkerGaps{{
+			Worker: "worker 0", Max: 1_230_000 * time.Nanosecond,
+			Gaps: admin.Histogram{
+				Count: 2_000_000, Sum: 9 * time.Second,
+				Bounds: []time.Duration{1024, 1 << 20}, Counts: []uint64{1_900_000, 99_999, 1},
+			},
+		}},
 		VTEPs: 40, VTEPsUp: 39, PathMTUs: 2, TooBig: map[string]uint64{"lowered": 3, "foreign_source": 5},
 		RIB: admin.RIBMetrics{
 			Updates: 100, Received: 1_000_200, Coalesced: 50, Batches: 90, Programs: 1_000_100, Announces: 3,
 			Refused: map[string]uint64{"not_allowed": 15, "no_vni": 2, "conflict": 0},
-			Lag: admin.Lag{
+			Lag: admin.Histogram{
 				Count: 6, Sum: 60 * time.Millisecond,
 				Bounds: []time.Duration{time.Millisecond, 10 * time.Millisecond}, Counts: []uint64{1, 3, 2},
 			},
