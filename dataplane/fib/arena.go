@@ -7,8 +7,9 @@ type arena struct {
 	*pool
 	epochs  *epochs
 	bin     bin
-	packed  packed // scratch of repack
-	scratch runs   // scratch of tidy
+	packed  packed      // scratch of repack
+	dense   [256]uint32 // scratch of makeDense
+	scratch runs        // scratch of tidy
 }
 
 // retireLine puts away a block that has been taken out of the table.

@@ -184,7 +184,7 @@ func (a *arena) simple(w uint32) bool {
 	for _, w := range words {
 		if w != last {
 			last = w
-			if changes++; changes > 2*maxRepacked {
+			if changes++; changes > 2*maxWords {
 				return false
 			}
 		}
