@@ -8,10 +8,8 @@ import (
 	"net/netip"
 	"runtime"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 
 	"github.com/eipgw/eipgw/dataplane"
 	"github.com/eipgw/eipgw/dataplane/fib"
@@ -129,16 +127,7 @@ func benchHostile(b *testing.B, table *fib.Table, frames [][]byte, reason datapl
 		require.Equal(b, packets, stats.Drops[reason].Packets)
 	}
 	require.Equal(b, packets+stats.Made(), stats.Sent()+stats.Dropped())
-	b.ReportMetric(float64(spent.Nanoseconds())/float64(packets), "cpu-ns/packet")
-	b.ReportMetric(0, "ns/op")
-}
-
-// threadTime is how long the calling thread has run, not counting the time that others had
-// its CPU.
-func threadTime(b *testing.B) time.Duration {
-	var ts unix.Timespec
-	require.NoError(b, unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &ts))
-	return time.Duration(ts.Nano())
+	cpuPerItem(b, spent, int(packets), "packet")
 }
 
 // finite is a port whose frames come to an end, after so many bursts.
