@@ -1,7 +1,6 @@
 package fib
 
 import (
-	"math/bits"
 	"sync/atomic"
 	"unsafe"
 )
@@ -37,6 +36,9 @@ func (r *Reader) lookup6(dst []Addr6, out []Value) {
 
 // long6 finds the values of prefixes longer than /120.
 func (r *Reader) long6(dst []Addr6, out []Value) {
+	if len(dst) == 0 {
+		return
+	}
 	lines := r.lines
 	out = out[:len(dst)]
 	depth := uint8(atomic.LoadUint32((*uint32)(r.dir))) & 31
@@ -48,25 +50,23 @@ func (r *Reader) long6(dst []Addr6, out []Value) {
 	for i := range out {
 		atomic.LoadUint32((*uint32)(unsafe.Add(lines, uintptr(out[i])*lineSize)))
 	}
-	var nodes uint64 // bit i: out[i] is a node's word
+	found := false // whether out has a node's word
 	for i := range dst {
 		w := probe(unsafe.Add(lines, uintptr(out[i])*lineSize), &dst[i])
-		switch {
-		case w < firstDense:
-		case w < firstSingle:
-			nodes |= 1 << (i & 63)
-		default:
+		if w >= firstSingle {
 			w = single(w, uint32(dst[i].Lo)&0xff)
 		}
+		found = found || w >= firstDense
 		out[i] = Value(w)
 	}
-	if nodes == 0 {
+	if !found {
 		return
 	}
 	prefetchNodes(lines, &out[0], (*byte)(unsafe.Pointer(&dst[0].Lo)), int(unsafe.Sizeof(dst[0])), len(dst))
-	for ; nodes != 0; nodes &= nodes - 1 {
-		i := bits.TrailingZeros64(nodes)
-		out[i] = Value(atomic.LoadUint32(locate(lines, uint32(out[i]), uint32(dst[i].Lo)&0xff)))
+	for i := range dst {
+		if w := uint32(out[i]); w >= firstDense {
+			out[i] = Value(atomic.LoadUint32(locate(lines, w, uint32(dst[i].Lo)&0xff)))
+		}
 	}
 }
 
