@@ -172,7 +172,9 @@ func (a *arena) repackNode(r *runs, old uint32) uint32 {
 		return a.makeDense(r, old)
 	}
 	if old>>kindShift == kindPacked && old&(withRuns|sizeMask) == p.form|p.size && p.sameBits(a.nodeAt(old)) {
-		p.store(a.nodeAt(old))
+		if !a.dry {
+			p.store(a.nodeAt(old))
+		}
 		return old
 	}
 	w := a.newPacked(p)
@@ -191,15 +193,19 @@ func (a *arena) makeDense(r *runs, old uint32) uint32 {
 		}
 	}
 	if old>>kindShift == kindDense {
-		storeWords(a.nodeAt(old), words[:])
+		if !a.dry {
+			storeWords(a.nodeAt(old), words[:])
+		}
 		return old
 	}
-	line := a.alloc(class1K)
-	*(*[256]uint32)(a.at(line)) = *words
+	line := a.newNode(class1K)
+	if !a.dry {
+		*(*[256]uint32)(a.at(line)) = *words
+	}
 	if isNode(old) {
 		a.retire(old)
 	}
-	return firstDense | line<<lineShift
+	return firstDense | line<<lineShift&lineMask
 }
 
 // storeWords publishes words one by one, those that change.

@@ -227,8 +227,11 @@ func (p *packed) store(node unsafe.Pointer) {
 
 // newPacked makes a node of p.
 func (a *arena) newPacked(p *packed) uint32 {
-	at := a.alloc(class64 + class(p.size))
+	at := a.newNode(class64 + class(p.size))
 	for j := range 1 << p.size {
+		if a.dry {
+			break
+		}
 		l := lineOf(a.at(at), p.size, j)
 		for q := range l.groups() {
 			*l.bits(q) = p.bits[j*l.groups()+q]
@@ -236,7 +239,7 @@ func (a *arena) newPacked(p *packed) uint32 {
 		l.setRanks()
 		copy(l.words(), p.word[j][:p.n[j]])
 	}
-	return firstPacked | at<<lineShift | p.form | p.size
+	return firstPacked | at<<lineShift&lineMask | p.form | p.size
 }
 
 // fewMarks is how many marks a node of each size has at most that may fit into something
