@@ -11,9 +11,9 @@
  * and how many keys of the last burst were not found.
  *
  * The tables are filled by writing what rte_lpm_add writes: a group of 256 for each /24
- * that has an EIP. rte_lpm_add itself looks through all prefixes of the same length for
- * each new one, and through all groups for a free one: a million would take hours.
- * compare checks that it writes the same.
+ * that has an EIP. rte_lpm_add itself takes a time that grows with the square of their number:
+ * 3 seconds for 80000, so that a million would take many minutes. compare checks that it
+ * writes the same.
  */
 #define _GNU_SOURCE
 #include <inttypes.h>
