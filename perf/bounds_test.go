@@ -39,17 +39,18 @@ var boundsChecks = map[string]struct {
 	"dataplane/fib/lookup6.go Reader.long6":   {1, "once per burst"},
 	"dataplane/fib/lookup6.go Reader.short6":  {9, "indexes come from a list that shrinks level by level; an EIP that is one address is not looked up here"},
 
+	"dataplane/fib/reader.go Reader.Entries": {1, "once per burst"},
+
 	"dataplane/classify.go Forwarder.classify": {2, "once per burst: how many frames it has; and the frame's bytes, cut from its buffer"},
 	"dataplane/classify.go Forwarder.link":     {7, "frames that are tagged or not for us: what is behind the tags"},
 	"dataplane/classify.go Forwarder.ipv4":     {4, "options, which few packets have; and the ports behind a header whose length the packet says"},
 	"dataplane/classify.go Forwarder.ipv6":     {3, "the payload, whose length the packet says, and its ports"},
 
-	"dataplane/forward.go NewForwarder":          {1, "set-up"},
-	"dataplane/forward.go Forwarder.Process":     {2, "once per burst"},
-	"dataplane/forward.go Forwarder.rewrite":     {2, "once per burst"},
-	"dataplane/forward.go Forwarder.decide":      {1, "once per burst"},
-	"dataplane/forward.go Forwarder.encapsulate": {5, "once per burst: how many frames it has; the frame, cut from its buffer, and the packet in it, whose header is then one array"},
-	"dataplane/forward.go setPCP":                {7, "frames with an outer tag, where a configuration asks for priorities"},
+	"dataplane/forward.go NewForwarder":      {1, "set-up"},
+	"dataplane/forward.go Forwarder.Process": {4, "once per burst"},
+	"dataplane/forward.go Forwarder.rewrite": {7, "flows of a group of tunnels; the frame, cut from its buffer, and the packet in it, whose header is then one array"},
+	"dataplane/forward.go Forwarder.stop":    {1, "frames that are not forwarded"},
+	"dataplane/forward.go setPCP":            {7, "frames with an outer tag, where a configuration asks for priorities"},
 
 	"dataplane/frame.go newBursts":     {1, "set-up"},
 	"dataplane/frame.go Frame.Bytes":   {1, "the frame, cut from its buffer"},
