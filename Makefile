@@ -9,6 +9,11 @@ LINT_VERSION := v2.6.2
 BENCHSTAT := $(CACHE)/bin/benchstat
 BENCHSTAT_VERSION := v0.0.0-20260908200009-22c9c6c9d4da
 
+define newline
+
+
+endef
+
 # The demo's real parts: SWITCH=frr runs FRR as both switches, ROUTER=ovs runs
 # Open vSwitch in userspace as the virtual routers.
 SWITCH ?= embedded
@@ -81,12 +86,37 @@ fuzz: ## each fuzz target for FUZZTIME (default 30s)
 	  for f in $$(grep -rhoE --include='*_test.go' '^func Fuzz[A-Za-z0-9]+' $$d/*_test.go | awk '{print $$2}' | sort -u); do \
 	    echo "== $$d $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$d; done; done
 
-COUNT ?= 10
+# Benchmarks in memory: each COUNT times, but loading, which takes seconds. Times are CPU
+# times of a thread, so that others on the machine disturb them less.
+COUNT ?= 6
+BENCHTIME ?= 100ms
+BENCHES := ./encap ./dataplane ./perf
+define benchmarks
+go test -run '^$$' -bench . -skip '^BenchmarkLoad$$' -benchmem -benchtime $(BENCHTIME) -count $(COUNT) -timeout 1h $(BENCHES)
+go test -run '^$$' -bench '^BenchmarkLoad$$' -benchtime 1x -count 3 -timeout 1h ./perf
+endef
+
 .PHONY: bench
-bench: $(BENCHSTAT) ## benchmarks in memory, COUNT times (default 10), medians by benchstat
+bench: $(BENCHSTAT) ## benchmarks in memory, medians beside perf/baseline by benchstat; COUNT and BENCHTIME
 	@mkdir -p $(CACHE)
-	go test -run '^$$' -bench . -benchmem -count $(COUNT) ./perf/ | tee $(CACHE)/bench.txt
-	$(BENCHSTAT) $(CACHE)/bench.txt
+	@rm -f $(CACHE)/bench.txt
+	{ $(subst $(newline), && ,$(benchmarks)); } | tee $(CACHE)/bench.txt
+	$(BENCHSTAT) -ignore machine,toolchain,state,commit,cpu,goos,goarch baseline=perf/baseline/bench.txt now=$(CACHE)/bench.txt
+
+# What the machine is busy with goes into the baseline: make baseline STATE="nothing else runs"
+STATE ?= not said
+.PHONY: baseline
+baseline: ## run the benchmarks and make them the new perf/baseline; STATE says what else the machine does
+	@mkdir -p perf/baseline $(CACHE)
+	{ echo "machine: $$(nproc) CPUs, $$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), Linux $$(uname -r)"; \
+	  echo "toolchain: $$(go env GOVERSION) GOAMD64=$$(go env GOAMD64)"; echo "commit: $$(git describe --always --dirty)"; echo "state: $(STATE)"; \
+	  $(subst $(newline), && ,$(benchmarks)); } | tee $(CACHE)/baseline.txt
+	mv $(CACHE)/baseline.txt perf/baseline/bench.txt
+
+.PHONY: lpm
+lpm: ## lookups beside DPDK's rte_lpm and bart.Fast in turns
+	.ci/packages bench
+	go run ./perf/lpm
 
 ROUNDS ?= 5
 RESULTS ?= perf/results

@@ -20,6 +20,15 @@ func BenchmarkProcess(b *testing.B) {
 	}
 }
 
+// BenchmarkClassify is the first pass alone: parse, check, hash. "receive" of
+// BenchmarkProcess is part of each figure here, too.
+func BenchmarkClassify(b *testing.B) {
+	tagged := append(append(append([]byte(nil), udp7[:12]...), 0x81, 0, 0, 100), udp7[12:]...)
+	for name, frame := range map[string][]byte{"IPv4": udp7, "IPv6": tcp6to7, "IPv4 tagged": tagged} {
+		b.Run(name, func(b *testing.B) { benchForwarder(b, newRig(b, nil).fw.Classify, frame) })
+	}
+}
+
 // BenchmarkAnswer is what an ICMP error costs, and one that a limit holds back.
 func BenchmarkAnswer(b *testing.B) {
 	few := dataplane.AnswerConfig{Rate: 1, Burst: 1, SourceRate: 1, SourceBurst: 1}

@@ -27,3 +27,9 @@ func SourceBucket(a netip.Addr) uint64 {
 
 // MTU is what a dropped frame's sender is told.
 func (f *Frame) MTU() int { return int(f.mtu) }
+
+// Classify is the first pass of Process alone.
+func (fw *Forwarder) Classify(b *Burst) {
+	fw.r = fw.rules.load()
+	fw.classify(b)
+}

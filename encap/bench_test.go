@@ -87,7 +87,7 @@ func BenchmarkParse(b *testing.B) {
 			h.Apply(pkt, Inner{})
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := Parse(pkt); err != nil {
+				if _, err := ParseAs(pkt, w.t.Protocol); err != nil {
 					b.Fatal(err)
 				}
 			}

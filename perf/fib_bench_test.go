@@ -1,183 +1,129 @@
 package perf_test
 
 import (
-	"encoding/binary"
 	"math/rand/v2"
 	"net/netip"
-	"slices"
+	"runtime"
 	"strconv"
+	"sync"
 	"testing"
+	"time"
 
-	"github.com/gaissmai/bart"
 	"github.com/stretchr/testify/require"
 
 	"github.com/eipgw/eipgw/dataplane/fib"
 	"github.com/eipgw/eipgw/dataplane/fib/fibtest"
-	"github.com/eipgw/eipgw/encap"
+	"github.com/eipgw/eipgw/perf/eipset"
 )
 
-// EIP sets that the lookup benchmarks use. Keys are looked up in random order.
-var fibSets = []struct {
-	name string
-	make func(n int) []netip.Addr
-}{
-	{"v4-dense", dense4},   // pools in a row: every address of a /24 is bound
-	{"v4-pool", pool4},     // random addresses of a /8: 15 to a /24
-	{"v4-sparse", sparse4}, // random addresses: hardly two in a /24
-	{"v6-dense", dense6},   // a row of addresses in a few /64s
-	{"v6-sparse", sparse6}, // a random address in each of a million /64s of a /32
-}
-
-const million = 1 << 20
-
-func dense4(n int) []netip.Addr {
-	return addrs(n, func(i uint32, _ *rand.Rand) netip.Addr { return addr4(100<<24 + i) })
-}
-
-func pool4(n int) []netip.Addr {
-	return addrs(n, func(_ uint32, r *rand.Rand) netip.Addr { return addr4(100<<24 | r.Uint32()>>8) })
-}
-
-func sparse4(n int) []netip.Addr {
-	return addrs(n, func(_ uint32, r *rand.Rand) netip.Addr { return addr4(r.Uint32()) })
-}
-
-func dense6(n int) []netip.Addr {
-	return addrs(n, func(i uint32, _ *rand.Rand) netip.Addr {
-		return addr6(0x20010db8_00000000+uint64(i>>18), uint64(i&(1<<18-1)))
-	})
-}
-
-func sparse6(n int) []netip.Addr {
-	return addrs(n, func(_ uint32, r *rand.Rand) netip.Addr {
-		return addr6(0x20010db8_00000000|uint64(r.Uint32()), r.Uint64())
-	})
-}
-
-func addr4(a uint32) netip.Addr {
-	return netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, a)))
-}
-
-func addr6(hi, lo uint64) netip.Addr {
-	return netip.AddrFrom16([16]byte(binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, hi), lo)))
-}
-
-// addrs is n distinct addresses in random order.
-func addrs(n int, next func(i uint32, r *rand.Rand) netip.Addr) []netip.Addr {
-	r := rand.New(rand.NewPCG(1, 2))
-	seen := make(map[netip.Addr]bool, n)
-	all := make([]netip.Addr, 0, n)
-	for i := uint32(0); len(all) < n; i++ {
-		if a := next(i, r); !seen[a] {
-			seen[a] = true
-			all = append(all, a)
-		}
-	}
-	r.Shuffle(n, func(i, j int) { all[i], all[j] = all[j], all[i] })
-	return all
-}
-
-// tunnels is how many distinct tunnels the EIPs share.
-const tunnels = 1000
-
-func tunnelOf(i int) encap.Tunnel {
-	i %= tunnels
-	return encap.Tunnel{VTEP: addr4(10<<24 + 1<<16 + uint32(i)), VNI: encap.VNI(i)}
-}
-
-func bindings(addrs []netip.Addr) []fib.Binding {
-	bs := make([]fib.Binding, len(addrs))
-	ts := make([]encap.Tunnel, len(addrs))
-	for i, a := range addrs {
-		ts[i] = tunnelOf(i)
-		bs[i] = fib.Binding{Prefix: netip.PrefixFrom(a, a.BitLen()), Tunnels: ts[i : i+1 : i+1]}
-	}
-	return bs
-}
-
-func newTable(tb testing.TB) (*fib.Table, *fib.Compiler) {
-	table, c, _ := newTableAndResolver(tb)
-	return table, c
-}
-
-func newTableAndResolver(tb testing.TB) (*fib.Table, *fib.Compiler, *fibtest.Resolver) {
-	table, err := fib.NewTable(fib.TableOptions{HugePages: true})
+func newTable(tb testing.TB) (*fib.Table, *fib.Compiler, *fibtest.Resolver) {
+	table, c, res, err := eipset.NewTable(pipelineMTU)
 	require.NoError(tb, err)
-	res := &fibtest.Resolver{}
-	for i := range tunnels {
-		res.Set(tunnelOf(i).VTEP, fibtest.Adjacency(1, addr4(10<<24+1), byte(i)))
-	}
-	return table, fib.NewCompiler(table, res), res
+	return table, c, res
 }
 
 const burst = 64
 
-// BenchmarkLookup looks EIPs up, a million of them, in random order: in bursts of 64
-// in the table, and one by one, as it must be, in bart.Fast. It shows ns per lookup.
+// BenchmarkLookup looks EIPs up, a million of them, in random order and in bursts of 64. It
+// shows ns of CPU time per lookup. Command lpm compares that with others.
 func BenchmarkLookup(b *testing.B) {
-	for _, s := range fibSets {
-		keys := s.make(million)
-		b.Run(s.name+"/fib", func(b *testing.B) { benchFIB(b, keys) })
-		b.Run(s.name+"/bart", func(b *testing.B) { benchBART(b, keys) })
+	for _, s := range eipset.Sets {
+		keys := s.Make(eipset.Million)
+		b.Run(s.Name, func(b *testing.B) {
+			table, c, _ := newTable(b)
+			require.NoError(b, eipset.Load(c, keys))
+			benchLookup(b, table, eipset.Shuffled(keys, 2))
+			require.NoError(b, table.Close())
+		})
 	}
 }
 
-func benchFIB(b *testing.B, keys []netip.Addr) {
-	table, c := newTable(b)
-	_, err := c.Apply(bindings(keys))
+// internet is the prefixes of a full Internet table.
+var internet = sync.OnceValues(func() (v4, v6 []netip.Prefix) {
+	v4, v6, err := eipset.Internet("testdata/internet.txt.gz")
+	if err != nil {
+		panic(err)
+	}
+	return v4, v6
+})
+
+func internetBindings() []fib.Binding {
+	v4, v6 := internet()
+	bs := make([]fib.Binding, 0, len(v4)+len(v6))
+	for i, p := range append(v4[:len(v4):len(v4)], v6...) {
+		bs = append(bs, eipset.Binding(i, p))
+	}
+	return bs
+}
+
+// BenchmarkLookupInternet looks random addresses of random prefixes of a full Internet table
+// up.
+func BenchmarkLookupInternet(b *testing.B) {
+	table, c, _ := newTable(b)
+	_, err := c.Apply(internetBindings())
 	require.NoError(b, err)
+	v4, v6 := internet()
+	b.Run("v4", func(b *testing.B) { benchLookup(b, table, inside(v4)) })
+	b.Run("v6", func(b *testing.B) { benchLookup(b, table, inside(v6)) })
+	require.NoError(b, table.Close())
+}
+
+// inside is a million random addresses, each in a random one of the prefixes.
+func inside(ps []netip.Prefix) []netip.Addr {
+	r := rand.New(rand.NewPCG(9, 10))
+	addrs := make([]netip.Addr, eipset.Million)
+	for i := range addrs {
+		p := ps[r.IntN(len(ps))]
+		a := p.Addr().AsSlice()
+		for j := range a {
+			if host := 8*(j+1) - p.Bits(); host > 0 {
+				a[j] |= byte(r.Uint32()) & byte(1<<min(host, 8)-1)
+			}
+		}
+		addrs[i], _ = netip.AddrFromSlice(a)
+	}
+	return addrs
+}
+
+// benchLookup looks keys up, a multiple of burst of them, all of one family and all bound.
+func benchLookup(b *testing.B, table *fib.Table, keys []netip.Addr) {
 	r, err := table.NewReader()
 	require.NoError(b, err)
-	defer func() {
-		r.Close()
-		require.NoError(b, table.Close())
-	}()
-	keys = shuffled(keys)
+	defer r.Close()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	out := make([]fib.Value, burst)
-	at := 0
+	at, n := 0, 0
+	var start time.Duration
 	if keys[0].Is4() {
 		dst := make([]uint32, len(keys))
 		for i, a := range keys {
-			k := a.As4()
-			dst[i] = binary.BigEndian.Uint32(k[:])
+			dst[i] = eipset.Number4(a)
 		}
+		start = threadTime(b)
 		for b.Loop() {
 			r.Begin()
 			r.Lookup4(dst[at:at+burst], out)
 			r.End()
-			at = (at + burst) % million
+			at = (at + burst) % len(keys)
+			n += burst
 		}
 	} else {
 		dst := make([]fib.Addr6, len(keys))
 		for i, a := range keys {
 			dst[i] = fib.Addr6From(a)
 		}
+		start = threadTime(b)
 		for b.Loop() {
 			r.Begin()
 			r.Lookup6(dst[at:at+burst], out)
 			r.End()
-			at = (at + burst) % million
+			at = (at + burst) % len(keys)
+			n += burst
 		}
 	}
-	perItem(b, burst, "ns/lookup")
+	cpuPerItem(b, threadTime(b)-start, n, "lookup")
 	require.NotContains(b, out, fib.Value(0))
-}
-
-func benchBART(b *testing.B, keys []netip.Addr) {
-	var t bart.Fast[uint32]
-	for i, a := range keys {
-		t.Insert(netip.PrefixFrom(a, a.BitLen()), uint32(i%tunnels))
-	}
-	keys = shuffled(keys)
-	out := make([]uint32, burst)
-	at := 0
-	for b.Loop() {
-		for i, a := range keys[at : at+burst] {
-			out[i], _ = t.Lookup(a)
-		}
-		at = (at + burst) % million
-	}
-	perItem(b, burst, "ns/lookup")
 }
 
 // perItem shows the time of each of the n things that an iteration does.
@@ -186,20 +132,13 @@ func perItem(b *testing.B, n int, unit string) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// shuffled is keys in another order than they were bound in.
-func shuffled(keys []netip.Addr) []netip.Addr {
-	keys = slices.Clone(keys)
-	rand.New(rand.NewPCG(3, 4)).Shuffle(len(keys), func(i, j int) { keys[i], keys[j] = keys[j], keys[i] })
-	return keys
-}
-
 // BenchmarkUpdate takes one binding out of a million away, and puts it back, in change sets of
 // their own.
 func BenchmarkUpdate(b *testing.B) {
-	for _, s := range fibSets {
-		b.Run(s.name, func(b *testing.B) {
-			bs := bindings(s.make(million))
-			table, c := newTable(b)
+	for _, s := range eipset.Sets {
+		b.Run(s.Name, func(b *testing.B) {
+			bs := eipset.Bindings(s.Make(eipset.Million))
+			table, c, _ := newTable(b)
 			_, err := c.Apply(bs)
 			require.NoError(b, err)
 			gone := make([]fib.Binding, 1)
@@ -212,7 +151,7 @@ func BenchmarkUpdate(b *testing.B) {
 				if _, err := c.Apply(bs[i : i+1]); err != nil {
 					b.Fatal(err)
 				}
-				i = (i + 1) % million
+				i = (i + 1) % eipset.Million
 			}
 			perItem(b, 2, "ns/update")
 			require.NoError(b, table.Close())
@@ -223,14 +162,14 @@ func BenchmarkUpdate(b *testing.B) {
 // BenchmarkRefresh changes the way to one of a thousand VTEPs, to which a thousand of
 // a million bindings lead.
 func BenchmarkRefresh(b *testing.B) {
-	table, c, res := newTableAndResolver(b)
-	_, err := c.Apply(bindings(dense4(million)))
+	table, c, res := newTable(b)
+	_, err := c.Apply(eipset.Bindings(eipset.Must("v4-dense").Make(eipset.Million)))
 	require.NoError(b, err)
-	vtep := []netip.Addr{tunnelOf(7).VTEP}
+	vtep := []netip.Addr{eipset.Tunnel(7).VTEP}
 	n := 0
 	for b.Loop() {
 		n++
-		res.Set(vtep[0], fibtest.Adjacency(fib.PortID(n%2), addr4(10<<24+1), 1))
+		res.Set(vtep[0], fibtest.Adjacency(fib.PortID(n%2), eipset.Addr4(10<<24+1), 1))
 		c.Refresh(vtep)
 	}
 	require.NoError(b, table.Close())
@@ -240,10 +179,10 @@ func BenchmarkRefresh(b *testing.B) {
 func BenchmarkEntry(b *testing.B) {
 	for _, n := range []int{1, 2, 8, fib.MaxTunnels} {
 		b.Run(strconv.Itoa(n), func(b *testing.B) {
-			table, c := newTable(b)
+			table, c, _ := newTable(b)
 			bind := fib.Binding{Prefix: netip.MustParsePrefix("203.0.113.7/32")}
 			for i := range n {
-				bind.Tunnels = append(bind.Tunnels, tunnelOf(i))
+				bind.Tunnels = append(bind.Tunnels, eipset.Tunnel(i))
 			}
 			_, err := c.Apply([]fib.Binding{bind})
 			require.NoError(b, err)
@@ -257,7 +196,7 @@ func BenchmarkEntry(b *testing.B) {
 				mtu = r.Entry(v[0], hash).MTU
 			}
 			r.End()
-			require.EqualValues(b, 1450, mtu)
+			require.EqualValues(b, pipelineMTU-50, mtu)
 			r.Close()
 			require.NoError(b, table.Close())
 		})

@@ -8,16 +8,14 @@ import (
 	"net/netip"
 	"runtime"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 
 	"github.com/eipgw/eipgw/dataplane"
 	"github.com/eipgw/eipgw/dataplane/fib"
-	"github.com/eipgw/eipgw/dataplane/fib/fibtest"
 	"github.com/eipgw/eipgw/dataplane/memport"
 	"github.com/eipgw/eipgw/encap"
+	"github.com/eipgw/eipgw/perf/eipset"
 )
 
 // hostile is what attackers send, and the Reason of each: none is that of the frames that
@@ -61,7 +59,7 @@ func sealed(b []byte) []byte {
 	return b
 }
 
-var hostileOwn = addr4(10<<24 | 255<<16 | 1)
+var hostileOwn = eipset.Addr4(10<<24 | 255<<16 | 1)
 
 // hostileMTU is that of the way to every VTEP; the port takes more, so that a packet of
 // 1500 bytes arrives and does not fit.
@@ -73,21 +71,14 @@ const hostileMTU = 1500
 // unbound as late as can be. Answers are on, within the default limits: of these frames
 // next to none gets one.
 func BenchmarkHostile(b *testing.B) {
-	bound := pool4(million)
+	bound := eipset.Must("v4-pool").Make(eipset.Million)
 	taken := make(map[netip.Addr]bool, len(bound))
 	for _, a := range bound {
 		taken[a] = true
 	}
-	res := &fibtest.Resolver{}
-	for i := range tunnels {
-		way := fibtest.Adjacency(2, addr4(10<<24+1), byte(i))
-		way.MTU = hostileMTU
-		res.Set(tunnelOf(i).VTEP, way)
-	}
-	table, err := fib.NewTable(fib.TableOptions{HugePages: true})
+	table, c, _, err := eipset.NewTable(hostileMTU)
 	require.NoError(b, err)
-	_, err = fib.NewCompiler(table, res).Apply(bindings(bound))
-	require.NoError(b, err)
+	require.NoError(b, eipset.Load(c, bound))
 	defer func() { require.NoError(b, table.Close()) }()
 	for _, h := range hostile {
 		r := rand.New(rand.NewPCG(7, 8))
@@ -95,9 +86,9 @@ func BenchmarkHostile(b *testing.B) {
 		for i := range frames {
 			frame := udpFrame(r, bound[r.IntN(len(bound))], max(h.size, 60))
 			binary.BigEndian.PutUint32(frame[26:], 198<<24|r.Uint32()>>8) // 65536 prefixes
-			unbound := addr4(100<<24 | r.Uint32()>>8)
+			unbound := eipset.Addr4(100<<24 | r.Uint32()>>8)
 			for taken[unbound] {
-				unbound = addr4(100<<24 | r.Uint32()>>8)
+				unbound = eipset.Addr4(100<<24 | r.Uint32()>>8)
 			}
 			frames[i] = h.make(sealed(frame), unbound)
 		}
@@ -136,16 +127,7 @@ func benchHostile(b *testing.B, table *fib.Table, frames [][]byte, reason datapl
 		require.Equal(b, packets, stats.Drops[reason].Packets)
 	}
 	require.Equal(b, packets+stats.Made(), stats.Sent()+stats.Dropped())
-	b.ReportMetric(float64(spent.Nanoseconds())/float64(packets), "cpu-ns/packet")
-	b.ReportMetric(0, "ns/op")
-}
-
-// threadTime is how long the calling thread has run, not counting the time that others had
-// its CPU.
-func threadTime(b *testing.B) time.Duration {
-	var ts unix.Timespec
-	require.NoError(b, unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &ts))
-	return time.Duration(ts.Nano())
+	cpuPerItem(b, spent, int(packets), "packet")
 }
 
 // finite is a port whose frames come to an end, after so many bursts.

@@ -7,17 +7,27 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/eipgw/eipgw/dataplane/fib"
+	"github.com/eipgw/eipgw/perf/eipset"
 )
 
 // BenchmarkLoad puts a million bindings into an empty table, all at once and in the
 // batches in which the RIB hands them over, and shows the time for all of them and what the
-// table occupies.
+// table occupies. So it does for a full Internet table, and, to show how it grows, for ten
+// million bindings.
 func BenchmarkLoad(b *testing.B) {
 	const batch = 4096
-	for _, s := range fibSets {
-		bs := bindings(s.make(million))
-		b.Run(s.name+"/at-once", func(b *testing.B) { benchLoad(b, bs, len(bs)) })
-		b.Run(s.name+"/batches", func(b *testing.B) { benchLoad(b, bs, batch) })
+	for _, s := range eipset.Sets {
+		bs := eipset.Bindings(s.Make(eipset.Million))
+		b.Run(s.Name+"/at-once", func(b *testing.B) { benchLoad(b, bs, len(bs)) })
+		b.Run(s.Name+"/batches", func(b *testing.B) { benchLoad(b, bs, batch) })
+	}
+	bs := internetBindings()
+	b.Run("internet/at-once", func(b *testing.B) { benchLoad(b, bs, len(bs)) })
+	for _, name := range []string{"v4-dense", "v4-pool"} {
+		b.Run(name+"-10M/at-once", func(b *testing.B) {
+			bs := eipset.Bindings(eipset.Must(name).Make(10 * eipset.Million))
+			benchLoad(b, bs, len(bs))
+		})
 	}
 }
 
@@ -25,7 +35,7 @@ func benchLoad(b *testing.B, bs []fib.Binding, batch int) {
 	var bytes uint64
 	for b.Loop() {
 		b.StopTimer()
-		table, c := newTable(b)
+		table, c, _ := newTable(b)
 		b.StartTimer()
 		for part := range slices.Chunk(bs, batch) {
 			report, err := c.Apply(part)

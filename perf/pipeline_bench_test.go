@@ -5,122 +5,213 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"runtime"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/eipgw/eipgw/dataplane"
 	"github.com/eipgw/eipgw/dataplane/fib"
-	"github.com/eipgw/eipgw/dataplane/fib/fibtest"
 	"github.com/eipgw/eipgw/dataplane/memport"
 	"github.com/eipgw/eipgw/encap"
+	"github.com/eipgw/eipgw/perf/eipset"
 )
 
 // Frames of the pipeline benchmarks: buffers lie in 8 MiB, as an AF_XDP socket's do,
-// and destinations are random among all EIPs.
+// and each of a million frames goes to a random EIP.
 const (
 	pipelineBuffers = 4096
-	pipelineFrames  = 1 << 16
+	pipelineFrames  = 1 << 20
+	pipelineHead    = 64   // bytes of a frame in which frames differ
 	pipelineMTU     = 1600 // so that 1500-byte frames fit with their tunnel header
 )
 
-// BenchmarkPipeline moves frames from memory through the forwarder to memory, in
-// bursts of 64, and shows ns per packet. Sizes are those of the whole frame with FCS.
-// "ends" is the same without the forwarder: what the benchmark itself costs.
-func BenchmarkPipeline(b *testing.B) {
-	for _, eips := range []int{256, million} {
-		addrs := dense4(eips)
-		for _, size := range []int{64, 512, 1500} {
-			b.Run(fmt.Sprintf("v4/%dB/%dEIPs", size, eips), func(b *testing.B) { benchPipeline(b, addrs, size) })
-		}
+// pipelineTables has the table of each set and number of EIPs: ten million are not bound
+// again for each benchmark.
+var pipelineTables = struct {
+	sync.Mutex
+	m map[string]*pipelineTable
+}{m: map[string]*pipelineTable{}}
+
+type pipelineTable struct {
+	*fib.Table
+	bound, unbound []netip.Addr // unbound ones lie between the bound ones where there is room
+}
+
+func pipelineTableOf(tb testing.TB, set string, eips int) *pipelineTable {
+	pipelineTables.Lock()
+	defer pipelineTables.Unlock()
+	name := fmt.Sprint(set, eips)
+	if t := pipelineTables.m[name]; t != nil {
+		return t
 	}
-	for _, eips := range []int{256, million} {
-		addrs := dense6(eips)
-		b.Run(fmt.Sprintf("v6/78B/%dEIPs", eips), func(b *testing.B) { benchPipeline(b, addrs, 78) })
+	table, c, _ := newTable(tb)
+	s := eipset.Must(set)
+	t := &pipelineTable{Table: table, bound: s.Make(eips), unbound: s.MakeFrom(eips, eipset.Million)}
+	require.NoError(tb, eipset.Load(c, t.bound))
+	pipelineTables.m[name] = t
+	return t
+}
+
+// BenchmarkPipeline moves frames from memory through the forwarder to memory, in
+// bursts of 64, and shows ns of CPU time per packet. EIPs are random addresses of a /8, unless a name
+// says otherwise. Sizes are those of the whole frame with FCS. Of "miss" frames nobody has
+// bound the destination: they are dropped. "ends" is the same without the forwarder: what the
+// benchmark itself costs.
+func BenchmarkPipeline(b *testing.B) {
+	for _, eips := range []int{1, 256, 1 << 10, eipset.Million, 10 * eipset.Million} {
+		for _, size := range []int{64, 512, 1500} {
+			b.Run(fmt.Sprintf("v4/%dB/%dEIPs", size, eips), func(b *testing.B) { benchPipeline(b, "v4-pool", eips, size, true) })
+		}
+		b.Run(fmt.Sprintf("v4-miss/64B/%dEIPs", eips), func(b *testing.B) { benchPipeline(b, "v4-pool", eips, 64, false) })
+	}
+	for _, eips := range []int{256, eipset.Million} {
+		b.Run(fmt.Sprintf("v4-dense/64B/%dEIPs", eips), func(b *testing.B) { benchPipeline(b, "v4-dense", eips, 64, true) })
+		b.Run(fmt.Sprintf("v6-dense/78B/%dEIPs", eips), func(b *testing.B) { benchPipeline(b, "v6-dense", eips, 78, true) })
+		b.Run(fmt.Sprintf("v6-sparse/78B/%dEIPs", eips), func(b *testing.B) { benchPipeline(b, "v6-sparse", eips, 78, true) })
 	}
 	b.Run("ends/64B", func(b *testing.B) {
-		in, out := pipelinePorts(dense4(256), 64)
-		benchBursts(b, in, out, func(*dataplane.Burst) {})
+		in, out := pipelinePorts(eipset.Must("v4-dense").Make(256), 64)
+		newPipeline(b, in, out, func(*dataplane.Burst) {}).bench(b)
 	})
 }
 
-func benchPipeline(b *testing.B, addrs []netip.Addr, size int) {
-	res := &fibtest.Resolver{}
-	for i := range tunnels {
-		way := fibtest.Adjacency(2, addr4(10<<24+1), byte(i))
-		way.MTU = pipelineMTU
-		res.Set(tunnelOf(i).VTEP, way)
+func benchPipeline(b *testing.B, set string, eips, size int, hit bool) {
+	t := pipelineTableOf(b, set, eips)
+	dst := t.bound
+	if !hit {
+		dst = t.unbound
 	}
-	table, err := fib.NewTable(fib.TableOptions{HugePages: true})
-	require.NoError(b, err)
-	_, err = fib.NewCompiler(table, res).Apply(bindings(addrs))
-	require.NoError(b, err)
-	reader, err := table.NewReader()
-	require.NoError(b, err)
-	defer func() {
-		reader.Close()
-		require.NoError(b, table.Close())
-	}()
-	in, out := pipelinePorts(addrs, size)
+	p, sent, closer := forwarderOf(b, t, dst, size)
+	defer closer()
+	p.bench(b)
+	if hit {
+		require.Equal(b, p.packets, sent(), "a benchmark of drops")
+	} else {
+		require.Zero(b, sent(), "unbound EIPs got frames")
+	}
+}
+
+// forwarderOf is a pipeline with a forwarder of its own. sent counts what it has sent.
+func forwarderOf(tb testing.TB, t *pipelineTable, dst []netip.Addr, size int) (p *pipeline, sent func() int, closer func()) {
+	reader, err := t.NewReader()
+	require.NoError(tb, err)
+	in, out := pipelinePorts(dst, size)
 	fw := dataplane.NewForwarder(dataplane.ForwarderConfig{
 		Reader: reader, Ports: []dataplane.PortInfo{in.Info(), out.Info()},
 	})
-	benchBursts(b, in, out, fw.Process)
-	require.EqualValues(b, 0, dropped, "a benchmark of drops")
+	return newPipeline(tb, in, out, fw.Process), func() int { return int(out.Sent()) }, reader.Close
 }
 
-var dropped int
-
-// benchBursts does what a worker does, with one port at each end.
-func benchBursts(b *testing.B, in, out *memport.Port, process func(*dataplane.Burst)) {
-	var burst dataplane.Burst
-	fs := make([]*dataplane.Frame, 0, dataplane.BurstSize)
-	round := func() {
-		if _, err := in.Rx(&burst); err != nil {
-			b.Fatal(err)
-		}
-		process(&burst)
-		fs = fs[:0]
-		for i := range burst.F[:burst.N] {
-			if f := &burst.F[i]; f.Verdict == dataplane.Forward {
-				fs = append(fs, f)
+// BenchmarkWorkers moves frames through one pipeline and through two at once, each on a
+// thread of its own with ports of its own, both reading one table. It shows ns per packet,
+// by the clock and of CPU time. With two CPUs to themselves, two take half the time of one by
+// the clock; how much less they gain, the CPU time says whoever else is on the machine.
+func BenchmarkWorkers(b *testing.B) {
+	t := pipelineTableOf(b, "v4-pool", eipset.Million)
+	for _, n := range []int{1, 2} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			ps := make([]*pipeline, n)
+			for i := range ps {
+				p, _, closer := forwarderOf(b, t, t.bound, 64)
+				defer closer()
+				ps[i] = p
 			}
-		}
-		out.Tx(fs)
-		if err := out.Flush(); err != nil {
-			b.Fatal(err)
-		}
-		in.Release(&burst)
+			b.ResetTimer()
+			spent := make([]time.Duration, n)
+			var all sync.WaitGroup
+			for i, p := range ps {
+				all.Go(func() {
+					runtime.LockOSThread()
+					defer runtime.UnlockOSThread()
+					start := threadTime(b)
+					for range b.N {
+						p.round()
+					}
+					spent[i] = threadTime(b) - start
+				})
+			}
+			all.Wait()
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n*dataplane.BurstSize), "ns/packet")
+			var sum time.Duration
+			for _, d := range spent {
+				sum += d
+			}
+			cpuPerItem(b, sum, b.N*n*dataplane.BurstSize, "packet")
+			for _, p := range ps {
+				require.NoError(b, p.err)
+			}
+		})
 	}
+}
+
+// pipeline does what a worker does, with one port at each end.
+type pipeline struct {
+	in, out *memport.Port
+	process func(*dataplane.Burst)
+	burst   dataplane.Burst
+	fs      [dataplane.BurstSize]*dataplane.Frame
+	packets int
+	err     error
+}
+
+// newPipeline makes a pipeline, and runs all frames through it once.
+func newPipeline(tb testing.TB, in, out *memport.Port, process func(*dataplane.Burst)) *pipeline {
+	p := &pipeline{in: in, out: out, process: process}
 	for range pipelineFrames / dataplane.BurstSize {
-		round()
+		p.round()
 	}
+	require.NoError(tb, p.err)
+	return p
+}
+
+func (p *pipeline) round() {
+	if _, err := p.in.Rx(&p.burst); err != nil {
+		p.err = err
+	}
+	p.packets += p.burst.N
+	p.process(&p.burst)
+	n := 0
+	for i := range p.burst.F[:p.burst.N] {
+		if f := &p.burst.F[i]; f.Verdict == dataplane.Forward {
+			p.fs[n] = f
+			n++
+		}
+	}
+	p.out.Tx(p.fs[:n])
+	if err := p.out.Flush(); err != nil {
+		p.err = err
+	}
+	p.in.Release(&p.burst)
+}
+
+func (p *pipeline) bench(b *testing.B) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	b.ReportAllocs()
-	b.ResetTimer()
-	start, rounds := out.Sent(), 0
+	packets, start := p.packets, threadTime(b)
 	for b.Loop() {
-		round()
-		rounds++
+		p.round()
 	}
-	packets := float64(rounds * dataplane.BurstSize)
-	dropped = 0
-	if sent := out.Sent() - start; sent != 0 {
-		dropped = int(packets) - int(sent)
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/packets, "ns/packet")
-	b.ReportMetric(packets/b.Elapsed().Seconds()/1e6, "Mpps")
-	b.ReportMetric(0, "ns/op")
+	cpuPerItem(b, threadTime(b)-start, p.packets-packets, "packet")
+	require.NoError(b, p.err)
 }
 
 // pipelinePorts makes the ends: one that receives frames of size bytes, 4 of them FCS,
 // to random ones of the addresses, and one that discards.
-func pipelinePorts(addrs []netip.Addr, size int) (in, out *memport.Port) {
+func pipelinePorts(dst []netip.Addr, size int) (in, out *memport.Port) {
 	frames := make([][]byte, pipelineFrames)
+	// Only a frame's head counts, so that frames may overlap: a million of 1500 bytes take
+	// 64 MiB.
+	all := make([]byte, pipelineFrames*pipelineHead+size)
 	r := rand.New(rand.NewPCG(5, 6))
 	for i := range frames {
-		frames[i] = udpFrame(r, addrs[r.IntN(len(addrs))], size-4)
+		frames[i] = all[i*pipelineHead:][:size-4]
+		copy(frames[i][:min(size-4, pipelineHead)], udpFrame(r, dst[r.IntN(len(dst))], size-4))
 	}
-	in = memport.New(memport.Config{ID: 1, MAC: encap.MAC{0x02, 0, 0, 0, 0, 1}, MTU: pipelineMTU, Buffers: pipelineBuffers, Repeat: frames, Restore: 64})
+	in = memport.New(memport.Config{ID: 1, MAC: encap.MAC{0x02, 0, 0, 0, 0, 1}, MTU: pipelineMTU, Buffers: pipelineBuffers, Repeat: frames, Restore: pipelineHead})
 	out = memport.New(memport.Config{ID: 2, MTU: pipelineMTU, Discard: true})
 	return in, out
 }

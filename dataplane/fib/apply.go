@@ -81,7 +81,7 @@ func (c *Compiler) check(b *Binding) (change, error) {
 
 func (c *Compiler) apply(ch *change, rep *Report, left int) {
 	k, p := ch.key(), ch.key().prefix(ch.is4)
-	if err := c.t.room(k, ch.is4, ch.value != 0); err != nil {
+	if err := c.t.room(k, ch.is4, ch.value); err != nil {
 		rep.Refused = append(rep.Refused, Refusal{p, fmt.Errorf("fib: %s: %w", p, err)})
 		if ch.value != 0 {
 			c.bind(c.sets[ch.value], -1)

@@ -54,7 +54,7 @@
 //	rib.go         the list of prefixes, a B+ tree; ribwalk.go how it is searched
 //	paint.go       the addresses that a change concerns
 //	trie.go        IPv4, and IPv6 up to /120
-//	node.go        words and nodes, packed and dense
+//	node.go        words and nodes, packed and dense; packed.go the packed ones
 //	buckets.go     IPv6 beyond /120; pages.go how it grows and shrinks
 //	slots.go       values → entries and groups
 //	addr.go        addresses and prefixes as numbers
@@ -62,6 +62,7 @@
 //	reader.go      the readers' face; entry.go what they get
 //	lookup4.go     IPv4 in bursts
 //	lookup6.go     IPv6 in bursts
+//	prefetch_*.go  nodes of a burst fetched at once
 //
 //	memory.go      regions, and where they come from (memory_linux.go)
 //	pool.go        blocks of a region

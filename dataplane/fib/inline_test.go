@@ -15,7 +15,7 @@ func TestInlined(t *testing.T) {
 	require.NoError(t, err, "%s", out)
 	for _, f := range []string{
 		"(*Reader).Begin", "(*Reader).End", "Mix", "Score", "WayScore",
-		"dirIndex", "hash6", "hashBucket", "ones", "single", "touch", "wordAt", "zero",
+		"dirIndex", "hash6", "hashBucket", "inDense", "ones", "single", "touch", "wordAt", "zero",
 	} {
 		assert.True(t, strings.Contains(string(out), "can inline "+f+"\n"), f)
 	}

@@ -32,21 +32,23 @@ func (l layout) behind(w uint32, next func() byte) uint32 {
 			return w & 0x3fffff
 		}
 		node := l.line(uint64(w>>3) & 0x7ffffff)
-		set := func(i int) bool { return node[i/8]>>(i%8)&1 != 0 }
-		n := 0
-		for i := 0; i <= int(b); i++ {
-			if set(i) {
-				n++
-			}
-		}
 		if w>>30 == 1 {
 			w = binary.LittleEndian.Uint32(node[4*int(b):])
 			continue
 		}
-		if w>>2&1 == 0 && !set(int(b)) {
+		span := 256 >> (w & 3)
+		node = node[64*(int(b)/span):]
+		at, n := int(b)%span, 0
+		set := func(i int) bool { return node[i/8]>>(i%8)&1 != 0 }
+		for i := 0; i <= at; i++ {
+			if set(i) {
+				n++
+			}
+		}
+		if w>>2&1 == 0 && !set(at) {
 			n = 0
 		}
-		w = binary.LittleEndian.Uint32(node[36+4*n:])
+		w = binary.LittleEndian.Uint32(node[span/8+4+4*n:])
 	}
 	return w
 }

@@ -1,7 +1,6 @@
 package fib
 
 import (
-	"math/bits"
 	"sync/atomic"
 	"unsafe"
 )
@@ -13,8 +12,8 @@ const stage = 64
 // Lookup4 finds the value of each address of dst, IPv4 in host byte order, and
 // writes it to out, which is at least as long. In between out holds words.
 //
-// A lookup is up to three loads from anywhere in memory, each of which needs what
-// the one before brought. Each stage makes one of them for all addresses, in a loop
+// A lookup is up to two loads from anywhere in memory, the second of which needs what
+// the first brought. Each stage makes one of them for all addresses, in a loop
 // short enough that the processor has many under way: so the cache misses of a
 // burst overlap instead of adding up.
 func (r *Reader) Lookup4(dst []uint32, out []Value) {
@@ -27,39 +26,29 @@ func (r *Reader) Lookup4(dst []uint32, out []Value) {
 }
 
 func (r *Reader) lookup4(dst []uint32, out []Value) {
+	if len(dst) == 0 || len(out) < len(dst) {
+		return
+	}
 	root, lines := r.root4, r.lines
 	out = out[:len(dst)]
 	for i, d := range dst {
 		out[i] = Value(atomic.LoadUint32(wordAt(root, uintptr(d>>8))))
 	}
-	for i := range out {
-		touch(lines, uint32(out[i]))
-	}
-	var nodes uint64 // bit i: out[i] is not a value, but where in lines it stands
+	prefetchNodes(lines, &out[0], (*byte)(unsafe.Pointer(&dst[0])), 4, len(dst))
 	for i, d := range dst {
-		switch w := uint32(out[i]); {
+		w := uint32(out[i])
+		switch {
 		case w < firstDense:
+			continue
+		case w >= firstSingle:
+			w = single(w, d&0xff)
 		case w < firstPacked:
-			out[i] = Value(w&lineMask<<1 + d&0xff)
-			nodes |= 1 << (i & 63)
-		case w < firstSingle:
-			out[i] = Value(locate(lines, w, d&0xff))
-			nodes |= 1 << (i & 63)
+			w = atomic.LoadUint32(inDense(lines, w, d&0xff))
 		default:
-			out[i] = Value(single(w, d&0xff))
+			w = atomic.LoadUint32(inPacked(lines, w, d&0xff))
 		}
+		out[i] = Value(w)
 	}
-	for ; nodes != 0; nodes &= nodes - 1 {
-		i := bits.TrailingZeros64(nodes)
-		out[i] = Value(atomic.LoadUint32(wordAt(lines, uintptr(out[i]))))
-	}
-}
-
-// touch loads the first line of the node that w names, if it is a packed one, for
-// locate to find it in the cache.
-func touch(lines unsafe.Pointer, w uint32) {
-	packed := uint32(int32(w&^(w<<1)) >> 31) // all ones, or 0: then line 0, which is always there
-	atomic.LoadUint32((*uint32)(unsafe.Add(lines, uintptr(w&lineMask&packed)<<3)))
 }
 
 // single is the word behind a single word for address byte b.
@@ -68,18 +57,37 @@ func single(w, b uint32) uint32 {
 	return w & singleValue & uint32(int32(other-1)>>31)
 }
 
-// locate is which word of lines node w has for address byte b, see node.
-func locate(lines unsafe.Pointer, w, b uint32) uint32 {
-	at := w & lineMask << 1
+// locate is the word that node w has for address byte b, see node.
+func locate(lines unsafe.Pointer, w, b uint32) *uint32 {
 	if w < firstPacked {
-		return at + b
+		return inDense(lines, w, b)
 	}
-	p := unsafe.Add(lines, uintptr(at)<<2)
-	q := uintptr(b >> 6 & 3)
-	word := *(*uint64)(unsafe.Add(p, q<<3))
-	n := uint32(*(*uint8)(unsafe.Add(p, packedRanks+q))) + ones(word&(2<<(b&63)-1))
-	own := uint32(word>>(b&63))&1 | w>>2&1 // 0 for an address that is not marked: it has word 0
-	return at + packedWords/4 + n&-own
+	return inPacked(lines, w, b)
+}
+
+// inDense is locate for a dense node.
+func inDense(lines unsafe.Pointer, w, b uint32) *uint32 {
+	return (*uint32)(unsafe.Add(lines, uintptr(w&lineMask)<<3+uintptr(b)<<2))
+}
+
+// inPacked is locate for a packed node.
+func inPacked(lines unsafe.Pointer, w, b uint32) *uint32 {
+	s := w & sizeMask
+	p := unsafe.Add(lines, uintptr(w&lineMask)<<3+uintptr(b<<s>>8)<<6)
+	q, words := uintptr(b>>6&(3>>s)), uintptr(32>>s)
+	bits := *(*uint64)(unsafe.Add(p, q<<3))
+	n := uint32(*(*uint8)(unsafe.Add(p, words+q))) + ones(bits&(2<<(b&63)-1))
+	own := uint32(bits>>(b&63))&1 | w>>2&1 // 0 for an address that is not marked: it has word 0
+	return (*uint32)(unsafe.Add(p, words+4+uintptr(n&-own)<<2))
+}
+
+// touch loads the line of node w where locate will look, for it to be in the cache then.
+func touch(lines unsafe.Pointer, w, b uint32) {
+	s := w & sizeMask
+	if w < firstPacked {
+		s = 4 // 16 lines
+	}
+	atomic.LoadUint32((*uint32)(unsafe.Add(lines, uintptr(w&lineMask)<<3+uintptr(b<<s>>8)<<6)))
 }
 
 // ones is bits.OnesCount64 without its test for what the processor can do: here

@@ -1,7 +1,6 @@
 package fib
 
 import (
-	"math/bits"
 	"sync/atomic"
 	"unsafe"
 )
@@ -37,6 +36,9 @@ func (r *Reader) lookup6(dst []Addr6, out []Value) {
 
 // long6 finds the values of prefixes longer than /120.
 func (r *Reader) long6(dst []Addr6, out []Value) {
+	if len(dst) == 0 {
+		return
+	}
 	lines := r.lines
 	out = out[:len(dst)]
 	depth := uint8(atomic.LoadUint32((*uint32)(r.dir))) & 31
@@ -48,26 +50,23 @@ func (r *Reader) long6(dst []Addr6, out []Value) {
 	for i := range out {
 		atomic.LoadUint32((*uint32)(unsafe.Add(lines, uintptr(out[i])*lineSize)))
 	}
-	var nodes uint64 // bit i: out[i] is a node's word, then where in lines its word stands
+	found := false // whether out has a node's word
 	for i := range dst {
 		w := probe(unsafe.Add(lines, uintptr(out[i])*lineSize), &dst[i])
-		switch {
-		case w < firstDense:
-		case w < firstSingle:
-			touch(lines, w)
-			nodes |= 1 << (i & 63)
-		default:
+		if w >= firstSingle {
 			w = single(w, uint32(dst[i].Lo)&0xff)
 		}
+		found = found || w >= firstDense
 		out[i] = Value(w)
 	}
-	for set := nodes; set != 0; set &= set - 1 {
-		i := bits.TrailingZeros64(set)
-		out[i] = Value(locate(lines, uint32(out[i]), uint32(dst[i].Lo)&0xff))
+	if !found {
+		return
 	}
-	for ; nodes != 0; nodes &= nodes - 1 {
-		i := bits.TrailingZeros64(nodes)
-		out[i] = Value(atomic.LoadUint32(wordAt(lines, uintptr(out[i]))))
+	prefetchNodes(lines, &out[0], (*byte)(unsafe.Pointer(&dst[0].Lo)), int(unsafe.Sizeof(dst[0])), len(dst))
+	for i := range dst {
+		if w := uint32(out[i]); w >= firstDense {
+			out[i] = Value(atomic.LoadUint32(locate(lines, w, uint32(dst[i].Lo)&0xff)))
+		}
 	}
 }
 
@@ -111,7 +110,7 @@ func (r *Reader) short6(dst []Addr6, out []Value, todo []uint8) {
 			switch w := uint32(out[i]); {
 			case w < firstDense:
 			case w < firstSingle:
-				touch(lines, w)
+				touch(lines, w, dst[i].byteAt(end))
 				todo[n] = i
 				n++
 			default:
@@ -122,10 +121,7 @@ func (r *Reader) short6(dst []Addr6, out []Value, todo []uint8) {
 			return
 		}
 		for _, i := range todo {
-			out[i] = Value(locate(lines, uint32(out[i]), dst[i].byteAt(end)))
-		}
-		for _, i := range todo {
-			out[i] = Value(atomic.LoadUint32(wordAt(lines, uintptr(out[i]))))
+			out[i] = Value(atomic.LoadUint32(locate(lines, uint32(out[i]), dst[i].byteAt(end))))
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package fib
 
 import (
-	"math/bits"
 	"sync/atomic"
 	"unsafe"
 )
@@ -20,16 +19,17 @@ import (
 // its first line. A single word stands for the most frequent node of all where EIPs
 // are sparse: one address has a value, the 255 others have 0.
 //
-// A dense node is 256 words. A packed one fits 256 words into one, two or four
-// lines:
+// A dense node is 256 words, 16 lines. A packed one fits 256 words into one, two or
+// four lines. Whatever its size, one line is all that a lookup needs: line j of a node
+// of 1<<s lines holds everything of the addresses from j*(256>>s) on:
 //
-//	bytes  0..31   256 bits: bit b%64 of 64-bit word b/64 is for address byte b
-//	       32..35  byte q: how many bits are set in the 64-bit words before word q
-//	       36..    words: 7, 23 or 55 of them
+//	bytes  0..          256>>s bits: bit b%64 of 64-bit word b/64 is for the line's address b
+//	       32>>s..      byte q: how many bits are set in the 64-bit words before word q
+//	       (32>>s)+4..  words: 7, 11 or 13 of them
 //
 // Where r is 0, a bit marks an address that has a word of its own, the first after
-// word 0 belonging to the lowest marked address; word 0 is for all others. Where r
-// is 1, a bit says that here the word changes: address b has the word whose number
+// word 0 belonging to the line's lowest marked address; word 0 is for all others. Where
+// r is 1, a bit says that here the word changes: address b has the word whose number
 // is the count of bits set up to b. Marks suit single addresses, runs suit
 // prefixes. Either way it takes one popcount, of 64 bits.
 //
@@ -58,16 +58,9 @@ const (
 	singleShift = 22 // of the address byte
 	singleValue = 1<<singleShift - 1
 
-	packedRanks = 32 // byte offset of the counts in a packed node
-	packedWords = 36 // byte offset of its words
-)
-
-// maxPacked is the most words in a packed node; more make it dense. A dense node
-// becomes a packed one again at maxRepacked, so that one binding that comes and
-// goes does not turn it back and forth.
-const (
-	maxPacked   = 55
-	maxRepacked = 40
+	maxSize  = 2      // the largest s of a packed node
+	maxWords = 4 * 13 // and the most words in one
+	slack    = 3      // see fits
 )
 
 // isNode says whether a word names a node.
@@ -82,7 +75,7 @@ func (a *arena) nodeAt(w uint32) unsafe.Pointer {
 func (a *arena) behind(w, b uint32) uint32 {
 	switch {
 	case isNode(w):
-		return atomic.LoadUint32(wordAt(a.base, uintptr(locate(a.base, w, b))))
+		return atomic.LoadUint32(locate(a.base, w, b))
 	case w >= firstSingle:
 		return single(w, b)
 	}
@@ -114,30 +107,6 @@ func (r *runs) end(i int) int {
 	return 255
 }
 
-// majority is the word that most addresses have, and how many have another. When
-// no word has more than half of them it is any word.
-func (r *runs) majority() (uint32, int) {
-	word, lead := r.word[0], 0
-	for i := range r.n {
-		size := r.end(i) - int(r.start[i]) + 1
-		switch {
-		case r.word[i] == word:
-			lead += size
-		case lead >= size:
-			lead -= size
-		default:
-			word, lead = r.word[i], size-lead
-		}
-	}
-	others := 256
-	for i := range r.n {
-		if r.word[i] == word {
-			others -= r.end(i) - int(r.start[i]) + 1
-		}
-	}
-	return word, others
-}
-
 // unpack fills r with the words behind w.
 func (a *arena) unpack(w uint32, r *runs) {
 	r.n = 0
@@ -158,41 +127,7 @@ func (a *arena) unpack(w uint32, r *runs) {
 			r.add(b, word)
 		}
 	case kindPacked:
-		p := a.nodeAt(w)
-		words := (*[maxPacked]uint32)(unsafe.Add(p, packedWords))
-		if w&withRuns != 0 {
-			r.unpackRuns((*[4]uint64)(p), words)
-		} else {
-			r.unpackMarks((*[4]uint64)(p), words)
-		}
-	}
-}
-
-func (r *runs) unpackMarks(m *[4]uint64, words *[maxPacked]uint32) {
-	next := 0 // the first address that has no run yet
-	for q, n := 0, 1; q < 4; q++ {
-		for left := m[q]; left != 0; left &= left - 1 {
-			b := q<<6 + bits.TrailingZeros64(left)
-			if b > next {
-				r.add(next, words[0])
-			}
-			r.add(b, words[n])
-			next = b + 1
-			n++
-		}
-	}
-	if next < 256 {
-		r.add(next, words[0])
-	}
-}
-
-func (r *runs) unpackRuns(m *[4]uint64, words *[maxPacked]uint32) {
-	r.add(0, words[0])
-	for q, n := 0, 1; q < 4; q++ {
-		for left := m[q]; left != 0; left &= left - 1 {
-			r.add(q<<6+bits.TrailingZeros64(left), words[n])
-			n++
-		}
+		a.unpackPacked(w, r)
 	}
 }
 
@@ -214,60 +149,6 @@ func (r *runs) single() (uint32, bool) {
 	return w, w != 0
 }
 
-// packed is the content of a packed node.
-type packed struct {
-	form uint32 // withRuns, or 0
-	n    int    // words
-	bits [4]uint64
-	word [256]uint32
-}
-
-// pack chooses the packed form that needs fewer words. n is then at most 256.
-func (p *packed) pack(r *runs) {
-	p.bits = [4]uint64{}
-	most, others := r.majority()
-	if others+1 <= r.n {
-		p.form, p.n = 0, 1
-		p.word[0] = most
-		for i := range r.n {
-			if r.word[i] == most {
-				continue
-			}
-			for b := int(r.start[i]); b <= r.end(i); b++ {
-				p.bits[b>>6] |= 1 << (b & 63)
-				p.word[p.n&255] = r.word[i]
-				p.n++
-			}
-		}
-		return
-	}
-	p.form, p.n = withRuns, r.n
-	p.word[0] = r.word[0]
-	for i := 1; i < r.n; i++ {
-		p.bits[r.start[i]>>6] |= 1 << (r.start[i] & 63)
-		p.word[i] = r.word[i]
-	}
-}
-
-// ranksOf counts the bits before each 64-bit word.
-func ranksOf(m [4]uint64) (r [4]uint8) {
-	for q := range 3 {
-		r[q+1] = r[q] + uint8(bits.OnesCount64(m[q]))
-	}
-	return r
-}
-
-// packedSize is the s of the smallest packed node that holds n words.
-func packedSize(n int) uint32 {
-	switch {
-	case n <= 7:
-		return 0
-	case n <= 23:
-		return 1
-	}
-	return 2
-}
-
 // repack returns a word behind which is r. old is the word whose place it takes:
 // if that names a node, the node is changed where only words change, and retired
 // otherwise.
@@ -287,99 +168,44 @@ func (a *arena) repack(r *runs, old uint32) uint32 {
 
 func (a *arena) repackNode(r *runs, old uint32) uint32 {
 	p := &a.packed
-	if r.n > 2*maxPacked+1 { // more runs than that many marks can make
-		p.n = 256
-	} else {
-		p.pack(r)
-	}
-	wasDense := old>>kindShift == kindDense
-	if p.n > maxPacked || wasDense && p.n > maxRepacked {
+	if !p.pack(r, old>>kindShift == kindDense) {
 		return a.makeDense(r, old)
 	}
-	s := packedSize(p.n)
-	if old>>kindShift == kindPacked && old&(withRuns|sizeMask) == p.form|s {
-		if node := a.nodeAt(old); *(*[4]uint64)(node) == p.bits {
-			storeWords(unsafe.Add(node, packedWords), p.word[:p.n])
-			return old
+	if old>>kindShift == kindPacked && old&(withRuns|sizeMask) == p.form|p.size && p.sameBits(a.nodeAt(old)) {
+		if !a.dry {
+			p.store(a.nodeAt(old))
 		}
+		return old
 	}
-	w := a.newPacked(p.form, s, p.bits)
-	copy(a.packedWords(w)[:p.n:p.n], p.word[:p.n])
+	w := a.newPacked(p)
 	if isNode(old) {
 		a.retire(old)
 	}
 	return w
 }
 
-// newPacked makes a packed node whose words are still to be filled in.
-func (a *arena) newPacked(form, s uint32, m [4]uint64) uint32 {
-	line := a.alloc(class64 + class(s))
-	p := a.at(line)
-	*(*[4]uint64)(p) = m
-	*(*[4]uint8)(unsafe.Add(p, packedRanks)) = ranksOf(m)
-	return firstPacked | line<<lineShift | form | s
-}
-
-// packedWords is the words of a packed node, those of the largest size.
-func (a *arena) packedWords(w uint32) *[maxPacked]uint32 {
-	return (*[maxPacked]uint32)(unsafe.Add(a.nodeAt(w), packedWords))
-}
-
-// paintOne is repack for one slot of a packed node with marks that stays one of the
-// same size. It says when it is not that simple.
-func (a *arena) paintOne(w, b, value uint32) (uint32, bool) {
-	p, words := a.nodeAt(w), a.packedWords(w)
-	m := *(*[4]uint64)(p)
-	ranks := (*[4]uint8)(unsafe.Add(p, packedRanks))
-	q, bit := b>>6&3, uint64(1)<<(b&63)
-	at := 1 + int(ranks[q]) + bits.OnesCount64(m[q]&(bit-1)) // b's word, or where it goes
-	n := 1 + int(ranks[3]) + bits.OnesCount64(m[3])
-	marked, mark := m[q]&bit != 0, value != words[0]
-	if marked == mark {
-		if mark {
-			atomic.StoreUint32(&words[at], value)
-		}
-		return w, true
-	}
-	to := n + 1
-	if marked {
-		to = n - 1
-	}
-	if to < 3 || to > maxPacked || packedSize(to) != w&sizeMask {
-		return w, false
-	}
-	m[q] ^= bit
-	is := a.newPacked(0, w&sizeMask, m)
-	into := a.packedWords(is)
-	copy(into[:at], words[:at])
-	if mark {
-		into[at] = value
-		copy(into[at+1:to], words[at:n])
-	} else {
-		copy(into[at:to], words[at+1:n])
-	}
-	a.retire(w)
-	return is, true
-}
-
 // makeDense is repack for a node that is dense then.
 func (a *arena) makeDense(r *runs, old uint32) uint32 {
-	words := &a.packed.word
+	words := &a.dense
 	for i := range r.n {
 		for b := int(r.start[i]); b <= r.end(i); b++ {
 			words[b] = r.word[i]
 		}
 	}
 	if old>>kindShift == kindDense {
-		storeWords(a.nodeAt(old), words[:])
+		if !a.dry {
+			storeWords(a.nodeAt(old), words[:])
+		}
 		return old
 	}
-	line := a.alloc(class1K)
-	*(*[256]uint32)(a.at(line)) = *words
+	line := a.newNode(class1K)
+	if !a.dry {
+		*(*[256]uint32)(a.at(line)) = *words
+	}
 	if isNode(old) {
 		a.retire(old)
 	}
-	return firstDense | line<<lineShift
+	return firstDense | line<<lineShift&lineMask
 }
 
 // storeWords publishes words one by one, those that change.

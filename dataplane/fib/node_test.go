@@ -2,6 +2,7 @@ package fib
 
 import (
 	"math/rand/v2"
+	"net/netip"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -111,6 +112,7 @@ func TestPaintOne(t *testing.T) {
 		require.NoError(t, a.room(chunkLines))
 		w := a.repack(&in, 0)
 		if w>>kindShift != kindPacked || w&withRuns != 0 {
+			a.retireTree(w)
 			continue
 		}
 		for range 50 {
@@ -168,19 +170,26 @@ func TestSingle(t *testing.T) {
 // too large to be packed back and forth.
 func TestHysteresis(t *testing.T) {
 	_, c := newTable(t, TableOptions{})
-	for i := range maxPacked {
-		apply(t, c, bound(host("203.0.113."+itoa(i*2)), 1+i))
+	addr := func(line, i int) netip.Prefix { return host("203.0.113." + itoa(64*line+3*i)) }
+	room := roomOf(maxSize)
+	for line := range 1 << maxSize {
+		for i := range room {
+			apply(t, c, bound(addr(line, i), 1+i))
+		}
 	}
 	word := func() uint32 { return *c.t.ipv4.root.word(203<<16 | 113) }
 	require.EqualValues(t, kindDense, word()>>kindShift)
 	dense := word()
 	for range 10 {
-		apply(t, c, Binding{Prefix: host("203.0.113.0")})
-		apply(t, c, bound(host("203.0.113.0"), 1))
+		apply(t, c, Binding{Prefix: addr(0, 0)})
+		apply(t, c, bound(addr(0, 0), 1))
 	}
 	assert.Equal(t, dense, word(), "the same node all the time")
-	for i := range maxPacked - maxRepacked + 1 {
-		apply(t, c, Binding{Prefix: host("203.0.113." + itoa(i*2))})
+	for line := range 1 << maxSize {
+		assert.EqualValues(t, kindDense, word()>>kindShift)
+		for i := range slack + 1 {
+			apply(t, c, Binding{Prefix: addr(line, i)})
+		}
 	}
 	assert.EqualValues(t, kindPacked, word()>>kindShift)
 }

@@ -52,7 +52,7 @@ func (t *trie) reset() {
 func (t *trie) paint(p *paint) {
 	g := grid{end: t.rootBits, mask: 1<<t.rootBits - 1}
 	all := span{hi: hostBits(0)}
-	if p.more {
+	if p.more && !t.dry {
 		t.note(g.slot(p.gap.lo), g.slot(p.cover))
 	}
 	t.paintArray(t.root.base, all, g, p)
@@ -79,7 +79,7 @@ func (t *trie) paintArray(words unsafe.Pointer, node span, g grid, p *paint) {
 		}
 		at := wordAt(words, uintptr(r.from))
 		old := *at
-		if w := t.paintNode(old, g.span(p.gap.lo), g.deeper(), p); w != old {
+		if w := t.paintNode(old, g.span(p.gap.lo), g.deeper(), p); w != old && !t.dry {
 			atomic.StoreUint32(at, w)
 		}
 	}
@@ -87,7 +87,7 @@ func (t *trie) paintArray(words unsafe.Pointer, node span, g grid, p *paint) {
 
 // publish gives a slot a value, and puts away what was behind it.
 func (t *trie) publish(at *uint32, value uint32) {
-	if old := *at; old != value {
+	if old := *at; old != value && !t.dry {
 		atomic.StoreUint32(at, value)
 		t.retireTree(old)
 	}
@@ -96,7 +96,7 @@ func (t *trie) publish(at *uint32, value uint32) {
 // paintNode paints the part of p that lies in node, which w names and p covers in
 // part, and returns the word that names it now.
 func (t *trie) paintNode(w uint32, node span, g grid, p *paint) uint32 {
-	if w>>kindShift == kindDense {
+	if w>>kindShift == kindDense && !(t.dry && p.tidy) { // in a dry run tidy sees no change
 		t.paintArray(t.nodeAt(w), node, g, p)
 		if p.tidy {
 			w = t.tidy(w)
@@ -184,7 +184,7 @@ func (a *arena) simple(w uint32) bool {
 	for _, w := range words {
 		if w != last {
 			last = w
-			if changes++; changes > 2*maxRepacked {
+			if changes++; changes > 2*maxWords {
 				return false
 			}
 		}

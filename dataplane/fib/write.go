@@ -32,24 +32,14 @@ func (t *Table) cover(k key, is4 bool) (key, Value, bool) {
 // still forget some: that takes memory, too, before it gives any back.
 const forRemoval = 8 * chunkLines
 
-// room makes sure that unset of k, or set where add says so, finds the memory that
+// room makes sure that unset of k, or set to v where that is not 0, finds the memory that
 // it takes.
-func (t *Table) room(k key, is4, add bool) error {
-	lines := chunkLines
-	if n := t.gaps(k, is4); n > 1 {
-		// Each of the two ends of a gap changes one node per level. A node takes at
-		// most what a dense one does; or four times what it took, and two lines for
-		// each end in it.
-		ends := 2 * n
-		if !is4 {
-			ends *= (longest6 - 16) / 8
-		}
-		lines += min(ends*int(classLines[class1K]), 2*ends+4*int(t.lines.inUse()/lineSize))
+func (t *Table) room(k key, is4 bool, v Value) error {
+	extra := chunkLines
+	if v != 0 {
+		extra += forRemoval
 	}
-	if !add {
-		return t.lines.room(lines)
-	}
-	if err := t.lines.room(lines + forRemoval); err != nil {
+	if err := t.paintRoom(k, is4, v, extra); err != nil || v == 0 {
 		return err
 	}
 	if err := t.known4.pool.room(chunkLines); err != nil {
@@ -61,17 +51,51 @@ func (t *Table) room(k key, is4, add bool) error {
 	return nil
 }
 
-// gaps counts what paint would paint.
-func (t *Table) gaps(k key, is4 bool) int {
+// paintRoom makes sure that painting finds its memory, and extra lines beside. It asks for
+// what is enough in any case; where there is not as much, for what it takes exactly, which
+// costs as much time as painting.
+func (t *Table) paintRoom(k key, is4 bool, v Value, extra int) error {
 	if is4 && k.bits == 32 || k.bits == 128 {
-		return 1
+		return t.lines.room(extra)
 	}
-	n := 0
-	g := newGaps(t.rib(k, is4), k)
-	for _, more := g.next(); more; _, more = g.next() {
-		n++
+	err := t.lines.room(extra + t.mostLines(k, is4))
+	if err == nil || !is4 && k.bits > longest6 {
+		return err
 	}
-	return n
+	return t.lines.room(extra + t.dryPaint(k, is4, v))
+}
+
+// mostLines is a bound of the lines that painting k takes. Each of the two ends of a gap
+// changes one node per level. A node takes at most what a dense one does; or eight times what
+// it took, and four lines for each end in it: so many runs, two for each end, that a packed
+// node may not have room for them fill most of a dense one.
+func (t *Table) mostLines(k key, is4 bool) int {
+	r, ends := t.rib(k, is4), 2
+	if longest, ok := r.length(128); ok && longest > k.bits {
+		ends = 2 * (r.n + 1) // there are no more gaps than prefixes, and one
+	}
+	if !is4 {
+		ends *= (longest6 - 16) / 8
+	}
+	return min(ends*int(classLines[class1K]), 4*ends+8*int(t.lines.inUse()/lineSize))
+}
+
+// dryPaint is how many lines it would take to set k to v, or to unset it where v is 0. It
+// changes nothing.
+func (t *Table) dryPaint(k key, is4 bool, v Value) int {
+	p, on, r := &t.paint, t.ipv6, t.rib(k, is4)
+	if is4 {
+		on = t.ipv4
+	}
+	p.tidy = v == 0 || r.find(k) != 0
+	if v == 0 {
+		_, v, _ = r.outer(k)
+	}
+	p.begin(r, k, v, false)
+	t.lines.dry, t.lines.need = true, 0
+	on.paint(p)
+	t.lines.dry = false
+	return t.lines.need
 }
 
 // set binds a prefix, and returns the value that it had, 0 if none. room has been
