@@ -21,6 +21,7 @@ type eipgw struct {
 	label    string
 	exe      string
 	busyPoll int
+	lane     bool // with the fast lane on
 	other    bool   // what to compare with
 	flood    string // one of floods; "": none
 }
@@ -50,6 +51,9 @@ func (e *eipgw) what() string {
 	s := fmt.Sprintf("eipgw run, one worker on CPU %d: looks up, encapsulates in Geneve, sends to one of %d VTEPs", workerCPU, tunnelsInUse)
 	if e.busyPoll > 0 {
 		s += fmt.Sprintf("; busy-poll: %d", e.busyPoll)
+	}
+	if e.lane {
+		s += "; fast-lane: on, so the kernel forwards, on the CPU that receives"
 	}
 	if e.flood != "" {
 		s += fmt.Sprintf("; %.0f %% of all frames are hostile: %s", 100*e.Share, e.flood)
@@ -129,7 +133,10 @@ func (p *eipgwProcess) bindAll(ctx context.Context, eips int) (err error) {
 }
 
 func (e *eipgw) config(t *topology, bindings string) string {
-	ports := ""
+	ports, lane := "", "off"
+	if e.lane {
+		lane = "on"
+	}
 	more := fmt.Sprintf("busy-poll: %d", e.busyPoll)
 	if e.Port != "" {
 		more += ", " + e.Port
@@ -145,7 +152,8 @@ ports:
 bindings: {file: %s}
 metrics: {listen: %s, pprof: true}
 stop: {linger: 1ms}
-`, service, segment, ports, workerCPU, bindings, pprofAddr)
+forwarding: {fast-lane: %s}
+`, service, segment, ports, workerCPU, bindings, pprofAddr, lane)
 }
 
 // writeBindings binds every EIP to one of the VTEPs, one /32 each. Tunnels are written once
