@@ -39,7 +39,7 @@ type member struct {
 // laneDevice is what the lane knows of a device. The zero value sends nothing.
 type laneDevice struct {
 	index, mtu   int
-	redirect, tx bool // it sends what came in by others; by itself
+	redirect, tx bool // it sends what is redirected to it; what came in by itself, by XDP_TX
 }
 
 // maxLanePorts is how many port IDs the lane has room for, from 0 on.

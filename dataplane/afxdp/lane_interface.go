@@ -89,8 +89,10 @@ func (i *Interface) joinLane() error {
 		var has uint64
 		has, i.lane.why = i.lane.features.of(i.dev.index)
 		d.redirect = has&featureNdoXmit != 0
-		// A veth device says that it takes part in XDP whatever its far end can do.
-		d.tx = d.redirect || has&featureBasic != 0 && i.dev.driver != "veth"
+		// A veth device says that it can do that whatever its far end can; and where that
+		// has no program of its own, only GRO, nobody wakes it up for what comes so
+		// (veth_xdp_flush in the kernel's drivers/net/veth.c).
+		d.tx = has&featureBasic != 0 && i.dev.driver != "veth"
 	}
 	if err := i.cfg.Lane.set(i, i.cfg.ID, d); err != nil {
 		return err
@@ -154,8 +156,8 @@ func (i *Interface) laneStatus() (*LaneStatus, error) {
 
 // LaneStatus is an interface's part of the fast lane.
 type LaneStatus struct {
-	Redirects bool           `json:"redirects"` // the lane sends by it what came in by others
-	Returns   bool           `json:"returns"`   // ... and what came in by itself
+	Redirects bool           `json:"redirects"` // the lane sends by it whatever came in
+	Returns   bool           `json:"returns"`   // ... or at least what came in by itself
 	Carried   []LaneCounters `json:"carried"`   // by port that frames left by, without those that none did
 }
 
@@ -169,6 +171,8 @@ func (i *Interface) laneNotes(note func(string, ...any)) {
 		note("fast lane: frames that leave by this interface go through a worker: its device can't be asked what it takes: %v", i.lane.why)
 	case !i.lane.now.redirect && i.dev.driver == "veth":
 		note("fast lane: frames that leave by this interface go through a worker: its far end takes none from a program (it needs GRO on or an XDP program of its own)")
+	case !i.lane.now.redirect && !i.lane.now.tx:
+		note("fast lane: frames that leave by this interface go through a worker: driver %s sends none for a program", i.dev.driver)
 	case !i.lane.now.redirect:
 		note("fast lane: frames that came in by others and leave by this interface go through a worker: driver %s takes none from a program", i.dev.driver)
 	}

@@ -43,8 +43,8 @@ struct ipv4 {
 // What is known of an interface.
 enum port_flag {
 	PORT_UNTAGGED = 1, // takes frames without a tag
-	PORT_REDIRECT = 2, // sends what came in by others
-	PORT_TX = 4,       // sends what came in by itself
+	PORT_REDIRECT = 2, // sends what is redirected to it
+	PORT_TX = 4,       // sends what came in by itself, by XDP_TX
 };
 
 struct port {
@@ -149,6 +149,7 @@ struct way {
 	__u32 tos;   // outer
 	__u32 total; // bytes of the inner packet
 	__u32 pcp;   // whether the outer tag gets a priority
+	__u32 back;  // whether XDP_TX sends it
 };
 
 struct block16 {
@@ -230,7 +231,7 @@ static __always_inline int send(const struct way *way, __u32 received, struct ca
 {
 	int verdict = XDP_TX;
 
-	if (way->out != lane_port)
+	if (!way->back)
 		verdict = bpf_redirect_map(&lane_devices, way->out, XDP_DROP);
 	if (verdict == XDP_DROP) {
 		count->lost++;
@@ -255,7 +256,8 @@ static __always_inline int find_way(const struct rules *rules, __u32 value, stru
 	if (at != ETHER_LEN && at != ETHER_LEN + VLAN_LEN && at != ETHER_LEN + 2 * VLAN_LEN)
 		return -1;
 	__u32 mtu = rules->ports[out].mtu;
-	if (!(rules->ports[out].flags & (out == lane_port ? PORT_TX : PORT_REDIRECT)))
+	way->back = out == lane_port && rules->ports[out].flags & PORT_TX;
+	if (!way->back && !(rules->ports[out].flags & PORT_REDIRECT))
 		return -1;
 	if (way->total > e->mtu || way->total + n - at > mtu || way->total + n > mtu + ETHER_LEN + VLAN_LEN)
 		return -1;
