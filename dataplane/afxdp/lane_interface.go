@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
 
 	"github.com/eipgw/eipgw/dataplane/fib"
 )
@@ -41,7 +42,10 @@ func (i *Interface) loadLane() error {
 		laneMaps
 	}
 	if err := spec.LoadAndAssign(&objs, &ebpf.CollectionOptions{MapReplacements: shared}); err != nil {
-		return err
+		if errors.Is(err, unix.EACCES) && len(missing(capPerfmon)) > 0 { // for its arithmetic with addresses
+			err = explainPrivilege(err, capPerfmon)
+		}
+		return fmt.Errorf("the fast lane: %w", err)
 	}
 	i.objs.filterPrograms = filterPrograms{EipgwFilter: objs.EipgwFilter}
 	i.objs.filterMaps = filterMaps{

@@ -21,7 +21,7 @@ type eipgw struct {
 	label    string
 	exe      string
 	busyPoll int
-	lane     bool // with the fast lane on
+	lane     bool   // with the fast lane on
 	other    bool   // what to compare with
 	flood    string // one of floods; "": none
 }
