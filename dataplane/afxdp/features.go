@@ -53,8 +53,9 @@ func askFeatures() (*features, error) {
 func (f *features) of(index int) (uint64, error) {
 	req := nl.NewNetlinkRequest(int(f.family), 0)
 	req.Sockets = map[int]*nl.SocketHandle{unix.NETLINK_GENERIC: {Socket: f.socket}}
-	req.AddData(&nl.Genlmsg{Command: netdevGet, Version: netdevVersion})
-	req.AddData(nl.NewRtAttr(netdevIndex, nl.Uint32Attr(uint32(index))))
+	// The header's last two bytes have to be 0, which those of an nl.Genlmsg are by chance only.
+	header := [genlHeader]byte{netdevGet, netdevVersion}
+	req.AddRawData(append(header[:], nl.NewRtAttr(netdevIndex, nl.Uint32Attr(uint32(index))).Serialize()...))
 	msgs, err := req.Execute(unix.NETLINK_GENERIC, 0)
 	if err != nil {
 		return 0, fmt.Errorf("generic netlink: %w", err)

@@ -244,6 +244,12 @@ func (i *Interface) reattach(dev device) error {
 		return err
 	}
 	i.dev = dev
+	if i.lane.program == nil {
+		return nil
+	}
+	if err := i.cfg.Lane.forget(i); err != nil { // the kernel has, of a device that was deleted
+		return err
+	}
 	return i.joinLane()
 }
 

@@ -32,8 +32,7 @@ type laneWire struct {
 func newLaneWire(t *testing.T, mode Mode) *laneWire {
 	t.Helper()
 	w := &laneWire{bench: newBench(t, lab.VethOptions{})}
-	require.NoError(t, lab.Veth(
-		lab.End{NS: w.gw, Name: "gw1", Pfifo: 1000}, lab.End{NS: w.sw, Name: "sw1", Pfifo: 1000}, lab.VethOptions{}))
+	w.second()
 	lane, table := newLaneTable(t)
 	w.lane = lane
 	foreign, err := table.NewForeign(lane.Synchronize)
@@ -59,13 +58,21 @@ func newLaneWire(t *testing.T, mode Mode) *laneWire {
 		require.NoError(t, w.ifaces[n].SetSegments([]netip.Prefix{segment}))
 		w.captures[n], err = w.sw.Capture("sw"+name[2:], lab.CaptureOptions{})
 		require.NoError(t, err)
-		t.Cleanup(func() { require.NoError(t, w.captures[n].Close()) })
+		t.Cleanup(func() { require.NoError(t, w.captures[n].Close()) }) // of then
 	}
 	w.sender, err = w.sw.Sender("sw0")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, w.sender.Close()) })
 	require.NoError(t, lane.SetRules((&dataplane.Rules{}).Plain()))
 	return w
+}
+
+// second makes the second pair, again after it was deleted.
+func (w *laneWire) second() {
+	w.t.Helper()
+	require.NoError(w.t, lab.Veth(
+		lab.End{NS: w.gw, Name: "gw1", MAC: "02:00:00:00:00:1a", Pfifo: 1000},
+		lab.End{NS: w.sw, Name: "sw1", Pfifo: 1000}, lab.VethOptions{}))
 }
 
 func (w *laneWire) status(n int) Status {
@@ -159,6 +166,43 @@ func TestLaneFollowsDevice(t *testing.T) {
 		return err
 	}))
 	t.Cleanup(func() { require.NoError(t, again.Close()) })
+	require.NoError(t, w.lane.Refresh())
+	w.goes(1)
+}
+
+// Frames that leave by a device that was deleted are lost and counted until that is noticed,
+// and go on when there is another one of its name.
+func TestLaneFollowsDeletedDevice(t *testing.T) {
+	w := newLaneWire(t, ModeNative)
+	require.NoError(t, w.sw.GROOn("sw1"))
+	require.NoError(t, w.lane.Refresh())
+	w.goes(1)
+	require.NoError(t, w.gw.DeleteLink("gw1"))
+	frame := packet{to: netip.MustParseAddr("203.0.113.1"), payload: 40}.bytes()
+	eventually(t, "lost", func() bool {
+		require.NoError(t, w.sender.Send(frame))
+		c := w.status(0).Lane.Carried
+		return len(c) > 0 && c[0].Lost > 0
+	})
+	require.NoError(t, w.lane.Refresh())
+	assert.Contains(t, joined(w.status(1).Notes), "can't be asked what it takes")
+	unserved := w.status(0).Filter.Unserved
+	require.NoError(t, w.sender.Send(frame))
+	eventually(t, "left to a port", func() bool { return w.status(0).Filter.Unserved > unserved })
+
+	w.second()
+	require.NoError(t, w.sw.GROOn("sw1"))
+	require.NoError(t, w.captures[1].Close())
+	var err error
+	w.captures[1], err = w.sw.Capture("sw1", lab.CaptureOptions{})
+	require.NoError(t, err)
+	require.NoError(t, w.gw.Do(func() error {
+		s, _, err := w.ifaces[1].reopen(0, false) // as its port does
+		if err != nil {
+			return err
+		}
+		return s.close()
+	}))
 	require.NoError(t, w.lane.Refresh())
 	w.goes(1)
 }
