@@ -84,9 +84,8 @@ func xdpFeatures(attrs []syscall.NetlinkRouteAttr) (uint64, bool) {
 	return 0, false
 }
 
-func (f *features) close() error {
+func (f *features) close() {
 	if f != nil {
 		f.socket.Close()
 	}
-	return nil
 }

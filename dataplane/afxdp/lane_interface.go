@@ -120,7 +120,8 @@ func (i *Interface) leaveLane() error {
 	if i.lane.program == nil {
 		return nil
 	}
-	return errors.Join(i.cfg.Lane.forget(i), i.lane.program.Close(), i.lane.counters.Close(), i.lane.features.close())
+	i.lane.features.close()
+	return errors.Join(i.cfg.Lane.forget(i), i.lane.program.Close(), i.lane.counters.Close())
 }
 
 // LaneCounters is what the lane has forwarded of what came in by an interface, by the
