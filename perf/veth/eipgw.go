@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/eipgw/eipgw/perf/lab"
+	"github.com/eipgw/eipgw/perf/loadgen"
 	"github.com/eipgw/eipgw/perf/peers"
 )
 
@@ -53,7 +55,7 @@ func (e *eipgw) what() string {
 		s += fmt.Sprintf("; busy-poll: %d", e.busyPoll)
 	}
 	if e.lane {
-		s += "; fast-lane: on, so the kernel forwards, on the CPU that receives"
+		s += "; fast-lane: on, so the kernel forwards, in its thread that receives, on that CPU"
 	}
 	if e.flood != "" {
 		s += fmt.Sprintf("; %.0f %% of all frames are hostile: %s", 100*e.Share, e.flood)
@@ -78,6 +80,11 @@ type eipgwProcess struct {
 	grace   time.Duration // until it has to have ended
 	started time.Time
 	loaded  string // for the notes; empty when bindings came from a file
+
+	// With the fast lane a thread of the kernel does the work, and the wire's end takes what
+	// XDP sends.
+	thread int
+	pass   io.Closer
 }
 
 // Command implements peers.Namespace.
@@ -120,7 +127,24 @@ func (e *eipgw) start(ctx context.Context, t *topology) (_ process, err error) {
 			return nil, errors.Join(err, p.Stop(p.grace))
 		}
 	}
+	if e.lane {
+		if err := p.useLane(t); err != nil {
+			return nil, errors.Join(err, p.Stop(p.grace))
+		}
+	}
 	return p, nil
+}
+
+// useLane has the kernel receive and forward on the worker's CPU, as with other programs
+// that run inside it.
+func (p *eipgwProcess) useLane(t *topology) (err error) {
+	if p.thread, err = threadNAPI(t.gateway, portNames[0], workerCPU); err != nil {
+		return err
+	}
+	return t.wire.Do(func() error {
+		p.pass, err = loadgen.Pass(wireNames[t.out()])
+		return err
+	})
 }
 
 // bindAll binds the EIPs through the API.
@@ -188,7 +212,14 @@ func vtep(i int) netip.Addr {
 
 func vni(i int) uint32 { return uint32(5000 + i) }
 
-func (p *eipgwProcess) pid() int { return p.cmd.Process.Pid }
+// pid is the thread that forwards where that is the kernel's. The process, which has nothing
+// to do then, goes on between turns.
+func (p *eipgwProcess) pid() int {
+	if p.thread != 0 {
+		return p.thread
+	}
+	return p.cmd.Process.Pid
+}
 
 // notes are the drops that the gateway itself counted, and what it made, and for how long it
 // has been there.
@@ -213,5 +244,9 @@ func (p *eipgwProcess) notes() []string {
 }
 
 func (p *eipgwProcess) stop() error {
-	return errors.Join(p.Stop(p.grace), os.RemoveAll(p.dir))
+	var err error
+	if p.pass != nil {
+		err = p.pass.Close()
+	}
+	return errors.Join(err, p.Stop(p.grace), os.RemoveAll(p.dir))
 }
