@@ -44,6 +44,7 @@
 //	split.go         packets that are too large: who is cut; Fragments, inner ones
 //	splitouter.go    fragments of the outer packet
 //	rules.go         Rules: what may change while workers run; sets.go: sets of addresses and VLANs
+//	plain.go         what of the rules a program in the kernel needs that forwards plain packets
 //	respond.go       which Reason calls for which ICMP error, and what stands against it
 //	forbidden.go     the packets about which no error may be sent
 //	limit.go         how many errors: token buckets

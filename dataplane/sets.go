@@ -42,6 +42,11 @@ func (r *rules) vlansOf(id fib.PortID) vlanSet {
 	return vlanSet{}
 }
 
+// has says whether a port, of which sets has the tags by PortID, takes these.
+func has(sets []vlanSet, id fib.PortID, v VLAN) bool {
+	return int(id) >= len(sets) || sets[id].has(v)
+}
+
 // prefixSet says yes or no for an address: what its longest prefix says, no without
 // one. It is sorted runs of addresses that get the same answer, found by bisection. The
 // zero value says no.

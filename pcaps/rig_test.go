@@ -17,6 +17,8 @@ import (
 
 // rig is the gateway's ports and the far ends of their links.
 type rig struct {
+	lane     *afxdp.Lane // nil: none
+	table    *fib.Table
 	ports    []dataplane.Port
 	ifaces   []*afxdp.Interface
 	senders  map[string]*lab.Sender
@@ -24,17 +26,43 @@ type rig struct {
 }
 
 func newRig(t *testing.T, c testCase, mode afxdp.Mode) *rig {
+	return fillRig(t, c, mode, &rig{})
+}
+
+// newLaneRig is a rig in native mode for one case, with the fast lane on. The far ends take
+// what programs send.
+func newLaneRig(t *testing.T, c testCase) *rig {
+	r := &rig{}
+	var err error
+	r.lane, err = afxdp.NewLane()
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, r.lane.Close()) })
+	mem, err := r.lane.Memory()
+	require.NoError(t, err)
+	r.table, err = fib.NewTable(fib.TableOptions{Poison: true, Memory: mem, LookupSpace: 8 << 20, DistinctSpace: 1 << 20})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, r.table.Close()) })
+	foreign, err := r.table.NewForeign(r.lane.Synchronize)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, foreign.Close()) })
+	return fillRig(t, c, afxdp.ModeNative, r)
+}
+
+func fillRig(t *testing.T, c testCase, mode afxdp.Mode, r *rig) *rig {
 	l := lab.T(t)
 	gateway, far := l.NS("gw"), l.NS("far")
 	for _, ns := range []*lab.NS{gateway, far} { // so that the kernel has nothing to say
 		l.Check(ns.Sysctl("net.ipv6.conf.default.disable_ipv6", "1"))
 	}
-	r := &rig{senders: map[string]*lab.Sender{}, captures: map[string]*lab.Capture{}}
+	r.senders, r.captures = map[string]*lab.Sender{}, map[string]*lab.Capture{}
 	for _, p := range c.Ports {
 		l.Veth(
 			lab.End{NS: gateway, Name: p.Name, MAC: p.MAC.String(), Pfifo: 1000},
 			lab.End{NS: far, Name: "far-" + p.Name, Pfifo: 1000},
 			lab.VethOptions{MTU: p.MTU})
+		if r.lane != nil {
+			l.Check(far.GROOn("far-" + p.Name))
+		}
 		l.Check(gateway.Do(func() error { return r.open(t, p, mode) }))
 		sender, err := far.Sender("far-" + p.Name)
 		require.NoError(t, err)
@@ -48,7 +76,7 @@ func newRig(t *testing.T, c testCase, mode afxdp.Mode) *rig {
 }
 
 func (r *rig) open(t *testing.T, p replay.Port, mode afxdp.Mode) error {
-	iface, err := afxdp.Open(afxdp.InterfaceConfig{ID: p.ID, Name: p.Name, Mode: mode, Frames: 1024})
+	iface, err := afxdp.Open(afxdp.InterfaceConfig{ID: p.ID, Name: p.Name, Mode: mode, Frames: 1024, Lane: r.lane})
 	if err != nil {
 		return err
 	}
@@ -73,10 +101,38 @@ func (r *rig) passed(t *testing.T) (n uint64) {
 	return n
 }
 
-// program makes a table with the case's bindings, resolved as it says.
-func program(t *testing.T, c testCase) (*fib.Table, *fib.Reader) {
-	table, err := fib.NewTable(fib.TableOptions{Poison: true})
-	require.NoError(t, err)
+// carried is what the lane has forwarded so far, as a worker would count it, and how many
+// frames that are.
+func (r *rig) carried(t *testing.T, c testCase) (counters replay.Counters, frames uint64) {
+	counters = replay.Counters{}
+	for n, iface := range r.ifaces {
+		s, err := iface.Status()
+		require.NoError(t, err)
+		if s.Lane == nil {
+			continue
+		}
+		for _, k := range s.Lane.Carried {
+			require.Zero(t, k.Lost)
+			out := slices.IndexFunc(c.Ports, func(p replay.Port) bool { return p.ID == k.Out })
+			counters["port."+c.Ports[n].Name+".rx_packets"] += k.Frames
+			counters["port."+c.Ports[n].Name+".rx_bytes"] += k.Received
+			counters["port."+c.Ports[out].Name+".tx_packets"] += k.Frames
+			counters["port."+c.Ports[out].Name+".tx_bytes"] += k.Sent
+			frames += k.Frames
+		}
+	}
+	return counters, frames
+}
+
+// program puts the case's bindings into a table, resolved as it says: the lane's, which the
+// rig closes, or one that done closes.
+func (r *rig) program(t *testing.T, c testCase) (reader *fib.Reader, done func()) {
+	table := r.table
+	if table == nil {
+		var err error
+		table, err = fib.NewTable(fib.TableOptions{Poison: true})
+		require.NoError(t, err)
+	}
 	var resolver fibtest.Resolver
 	for _, u := range c.Underlay {
 		var ways []fib.Adjacency
@@ -96,9 +152,14 @@ func program(t *testing.T, c testCase) (*fib.Table, *fib.Reader) {
 	report, err := fib.NewCompiler(table, &resolver).Apply(bindings)
 	require.NoError(t, err)
 	require.Empty(t, report.Refused)
-	reader, err := table.NewReader()
+	reader, err = table.NewReader()
 	require.NoError(t, err)
-	return table, reader
+	return reader, func() {
+		reader.Close()
+		if r.table == nil {
+			require.NoError(t, table.Close())
+		}
+	}
 }
 
 func portID(c testCase, name string) fib.PortID {

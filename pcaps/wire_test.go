@@ -73,6 +73,29 @@ func TestWire(t *testing.T) {
 	}
 }
 
+// And with the fast lane on, which forwards what it can by itself and leaves the rest to
+// the worker. Between both of them there is no order.
+func TestWireWithLane(t *testing.T) {
+	lab.Need(t, lab.Root)
+	var carried uint64
+	taken := 0
+	for _, c := range cases(t) {
+		if unable(c) != "" {
+			continue
+		}
+		t.Run(c.name, func(t *testing.T) {
+			r := newLaneRig(t, c)
+			r.run(t, c)
+			_, n := r.carried(t, c)
+			if carried += n; n > 0 {
+				taken++
+			}
+		})
+	}
+	t.Logf("the lane forwarded %d frames, of %d cases", carried, taken)
+	assert.Greater(t, taken, 20, "cases of which the lane took something")
+}
+
 // unable says why a case cannot be on the wire, or nothing.
 func unable(c testCase) string {
 	for _, p := range c.Ports {
@@ -97,11 +120,8 @@ func portsKey(c testCase) (key string) {
 
 // run has a worker of its own forward the case's frames between the rig's ports.
 func (r *rig) run(t *testing.T, c testCase) {
-	table, reader := program(t, c)
-	defer func() {
-		reader.Close()
-		require.NoError(t, table.Close())
-	}()
+	reader, done := r.program(t, c)
+	defer done()
 	want, passed := r.expected(t, c)
 	before := r.passed(t)
 	for _, capture := range r.captures {
@@ -110,6 +130,10 @@ func (r *rig) run(t *testing.T, c testCase) {
 
 	rules, err := c.CompileRules()
 	require.NoError(t, err)
+	if r.lane != nil {
+		require.NoError(t, r.lane.Refresh())
+		require.NoError(t, r.lane.SetRules(rules.Plain()))
+	}
 	lab.Pin(t)
 	cpu, err := lab.CPU()
 	require.NoError(t, err)
@@ -132,10 +156,18 @@ func (r *rig) run(t *testing.T, c testCase) {
 	for _, p := range c.Ports {
 		received += want.counters["port."+p.Name+".rx_packets"]
 	}
-	until(t, func() bool { s := worker.Snapshot(); return s.Received() >= received && r.passed(t)-before >= passed })
+	until(t, func() bool {
+		s := worker.Snapshot()
+		_, lane := r.carried(t, c)
+		return s.Received()+lane >= received && r.passed(t)-before >= passed
+	})
 	require.NoError(t, halt()) // so the ports have sent what they took
 	stats := worker.Snapshot()
 	got := outcome{map[string][][]byte{}, countersOf(&stats)}
+	lane, _ := r.carried(t, c)
+	for name, n := range lane {
+		got.counters[name] += n
+	}
 	for name, capture := range r.captures {
 		wait, cancel := context.WithTimeout(t.Context(), patience)
 		assert.NoError(t, capture.Wait(wait, int(got.counters["port."+name+".tx_packets"])), "port %s", name)
@@ -145,7 +177,7 @@ func (r *rig) run(t *testing.T, c testCase) {
 		}
 	}
 	assert.Equal(t, passed, r.passed(t)-before, "frames that the XDP program leaves to the kernel")
-	if len(c.in) > 1 { // their order among each other is up to chance
+	if len(c.in) > 1 || r.lane != nil { // their order among each other is up to chance
 		sortFrames(want.out)
 		sortFrames(got.out)
 	}

@@ -12,22 +12,24 @@ import (
 
 // Ports implements admin.Gateway.
 func (g *gateway) Ports() []admin.Port {
-	byID := map[fib.PortID]deviceView{}
+	byID, lane := map[fib.PortID]deviceView{}, laneTotals{}
 	for i, d := range g.devices {
-		byID[portID(i)] = viewDevice(d)
+		v := viewDevice(d)
+		byID[portID(i)] = v
+		lane.add(portID(i), v.Lane)
 	}
 	out := []admin.Port{}
 	for _, w := range g.workers {
 		s := w.Snapshot()
 		for _, p := range s.Ports {
-			out = append(out, g.portView(w.name, p, byID[p.Info.ID]))
+			out = append(out, g.portView(w.name, p, byID[p.Info.ID], lane[p.Info.ID]))
 		}
 	}
 	slices.SortStableFunc(out, func(a, b admin.Port) int { return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Queue, b.Queue)) })
 	return out
 }
 
-func (g *gateway) portView(worker string, p dataplane.PortStats, d deviceView) admin.Port {
+func (g *gateway) portView(worker string, p dataplane.PortStats, d deviceView, lane laneTraffic) admin.Port {
 	v := admin.Port{
 		Name: p.Info.Name, ID: uint16(p.Info.ID), Queue: p.Info.Queue, Worker: worker, State: admin.StateUp,
 		Mode: d.mode(p.Info.Queue), MAC: p.Info.MAC.String(), MTU: p.Info.MTU, VLAN: vlanText(g.ports[p.Info.ID-1].VLAN),
@@ -40,6 +42,11 @@ func (g *gateway) portView(worker string, p dataplane.PortStats, d deviceView) a
 	}
 	if p.Info.Queue == 0 {
 		v.Notes = d.Notes
+		if g.lane != nil {
+			v.Lane = lane.view(d.Lane)
+			v.Rx.Packets, v.Rx.Bytes = v.Rx.Packets+lane.rx.Packets, v.Rx.Bytes+lane.rx.Bytes
+			v.Tx.Packets, v.Tx.Bytes = v.Tx.Packets+lane.tx.Packets, v.Tx.Bytes+lane.tx.Bytes
+		}
 		v.Filter = &admin.Filter{
 			Redirected: d.Filter.Redirected, Passed: d.Filter.Passed, Foreign: d.Filter.Foreign, Unserved: d.Filter.Unserved,
 		}
@@ -72,6 +79,14 @@ func (g *gateway) Counters() admin.Counters {
 			Name: w.name, Received: s.Received(), Made: s.Made(), Sent: s.Sent(), Dropped: s.Dropped(), Bursts: s.Bursts, Sleeps: s.Sleeps,
 			PollGaps: gapsView(&s.Gaps, true),
 		})
+	}
+	if g.lane != nil {
+		c.Lane = &admin.LaneCounters{}
+		for _, l := range g.carried() {
+			c.Lane.Received, c.Lane.Sent = c.Lane.Received.Plus(l.rx), c.Lane.Sent.Plus(l.tx)
+			drops[dataplane.ReasonPortDown].Packets += l.lost
+		}
+		c.Received, c.Sent = c.Received.Plus(c.Lane.Received), c.Sent.Plus(c.Lane.Sent)
 	}
 	for r := dataplane.ReasonNone + 1; r < dataplane.NumReasons; r++ {
 		c.Drops = append(c.Drops, admin.Drop{

@@ -16,6 +16,7 @@
 //	parts.go      what touches the world, so that tests can put memory there
 //	wire.go       the configuration → all parts and their tasks
 //	rules.go      what happens to frames that are not simply forwarded; rules_view.go says it
+//	lane.go       the fast lane, where it is on
 //	filter.go     which frames the ports take from the kernel; own.go the machine's addresses
 //	sources.go    who may claim EIPs; the bindings file
 //	segments.go   wanted segments, the file's and the API's; split.go parts of them

@@ -20,6 +20,7 @@ import (
 	"github.com/eipgw/eipgw/bgpd/rib"
 	"github.com/eipgw/eipgw/cmd/internal/admin"
 	"github.com/eipgw/eipgw/cmd/internal/config"
+	"github.com/eipgw/eipgw/dataplane/afxdp"
 	"github.com/eipgw/eipgw/dataplane/fib"
 	"github.com/eipgw/eipgw/dataplane/fib/fibtest"
 	"github.com/eipgw/eipgw/dataplane/underlay"
@@ -558,11 +559,11 @@ func TestNothingStaysOpenWhenStartFails(t *testing.T) {
 		switch what {
 		case "second device":
 			open, n := p.device, 0
-			p.device = func(c config.Port, id fib.PortID) (device, error) {
+			p.device = func(c config.Port, id fib.PortID, _ *afxdp.Lane) (device, error) {
 				if n++; n == 2 {
 					return nil, broken
 				}
-				return open(c, id)
+				return open(c, id, nil)
 			}
 		case "underlay":
 			p.underlay = nil

@@ -45,6 +45,7 @@ func (g *gateway) watchHealth(ctx context.Context) error {
 			if now.Sub(looked) >= localEvery {
 				looked = now
 				g.filter.refresh()
+				g.lane.refresh(g.log)
 			}
 		}
 	}

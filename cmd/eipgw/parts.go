@@ -16,7 +16,8 @@ import (
 // parts are the ends of the gateway that touch the world: interfaces and their
 // addresses, the kernel's routes, and BGP. Tests put memory in their place; everything between is the same.
 type parts struct {
-	device   func(config.Port, fib.PortID) (device, error)
+	lane     func() (*afxdp.Lane, error)
+	device   func(config.Port, fib.PortID, *afxdp.Lane) (device, error) // the lane may be nil
 	underlay func(underlay.Config) (network, error)
 	speaker  func(bgpd.Config) (speaker, error)
 
@@ -53,10 +54,12 @@ type speaker interface {
 // realParts are the kernel's interfaces over AF_XDP, its routes over netlink, and GoBGP.
 func realParts() parts {
 	return parts{
-		device: func(p config.Port, id fib.PortID) (device, error) {
+		lane: afxdp.NewLane,
+		device: func(p config.Port, id fib.PortID, lane *afxdp.Lane) (device, error) {
 			i, err := afxdp.Open(afxdp.InterfaceConfig{
 				ID: id, Name: p.Name, Mode: p.Mode, ZeroCopy: p.ZeroCopy,
 				Queues: p.Queues, Frames: p.Frames, BusyPoll: p.BusyPoll,
+				Lane: lane,
 			})
 			if err != nil {
 				return nil, err

@@ -7,6 +7,7 @@ import (
 
 	"github.com/eipgw/eipgw/cmd/internal/config"
 	"github.com/eipgw/eipgw/dataplane"
+	"github.com/eipgw/eipgw/dataplane/afxdp"
 	"github.com/eipgw/eipgw/dataplane/fib"
 )
 
@@ -16,6 +17,7 @@ import (
 type rulebook struct {
 	rules   dataplane.Rules
 	workers int
+	lane    *afxdp.Lane // goes by them as well; nil if there is none
 
 	mu  sync.Mutex // held while rules are made
 	now ruleParts
@@ -36,8 +38,17 @@ func newRulebook(cfg *config.Config, clamp map[netip.Prefix]bool, workers int) (
 	return b, b.change(func(p *ruleParts) { p.cfg, p.clamp = cfg, clamp })
 }
 
+// share has a lane go by the rules as well, from now on.
+func (b *rulebook) share(l *afxdp.Lane) error {
+	b.mu.Lock()
+	b.lane = l
+	b.mu.Unlock()
+	return b.change(func(*ruleParts) {})
+}
+
 // change makes rules of changed parts and puts them into force. On an error everything
-// stays as it was.
+// stays as it was; but if it is the lane's, which only a kernel without memory has, that
+// goes on by the old ones and the workers by the new.
 func (b *rulebook) change(f func(*ruleParts)) error { return b.set(&b.rules, f) }
 
 // try says what change would, and changes nothing.
@@ -51,8 +62,12 @@ func (b *rulebook) set(r *dataplane.Rules, f func(*ruleParts)) error {
 	if err := r.Set(next.rules(b.workers)); err != nil {
 		return err
 	}
-	if r == &b.rules {
-		b.now = next
+	if r != &b.rules {
+		return nil
+	}
+	b.now = next
+	if b.lane != nil {
+		return b.lane.SetRules(r.Plain())
 	}
 	return nil
 }

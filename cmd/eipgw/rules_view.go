@@ -16,7 +16,7 @@ func (b *rulebook) view() admin.Rules {
 	v := admin.Rules{
 		Unbound: f.Unbound.String(), Unresolved: f.Unresolved.String(), Oversize: f.Oversize.String(),
 		Martians: f.Martians.String(), TinyFragments: f.TinyFragments.String(),
-		DSCP: config.FormatDSCP(t.DSCP), PCP: string(t.PCP),
+		DSCP: config.FormatDSCP(t.DSCP), PCP: string(t.PCP), FastLane: string(f.FastLane),
 		ICMP: admin.ICMPLimits{Rate: i.Rate, Burst: i.Burst, SourceRate: i.SourceRate, SourceBurst: i.SourceBurst},
 	}
 	for _, clamp := range p.clamp {

@@ -75,6 +75,11 @@ func (g *gateway) summary(r *rib.Status) admin.Summary {
 		s.DropPackets += snap.Dropped()
 		s.MadePackets += snap.Made()
 	}
+	for _, l := range g.carried() {
+		s.RxPackets += l.rx.Packets
+		s.TxPackets += l.tx.Packets
+		s.DropPackets += l.lost
+	}
 	sessions(g.speaker.Neighbors(), &s)
 	return s
 }

@@ -99,7 +99,7 @@ func (c *cli) statusWorker(p *page, i int, w *admin.Worker) {
 
 func statusRules(p *page, r *admin.Rules) {
 	p.line("rules", "unbound %s, unresolved %s, oversize %s, martians %s, tiny fragments %s", r.Unbound, r.Unresolved, r.Oversize, r.Martians, r.TinyFragments)
-	p.more("DSCP %s, PCP %s, MSS clamped in %s", r.DSCP, r.PCP, plural(r.Clamped, "segment"))
+	p.more("DSCP %s, PCP %s, MSS clamped in %s, fast lane %s", r.DSCP, r.PCP, plural(r.Clamped, "segment"), r.FastLane)
 	p.more("ICMP errors %s, to one source prefix %s", limit(r.ICMP.Rate, r.ICMP.Burst), limit(r.ICMP.SourceRate, r.ICMP.SourceBurst))
 	for _, port := range r.Ports {
 		var from []string

@@ -93,6 +93,9 @@ func (c *cli) printPorts(list []admin.Port) error {
 			state = "DOWN"
 			fmt.Fprintf(&notes, "%s queue %d is down: %s\n", p.Name, p.Queue, p.State)
 		}
+		if l := p.Lane; l != nil && l.On {
+			fmt.Fprintf(&notes, "%s: of these, fast lane: received %s, sent %s, lost %s frames\n", p.Name, count(l.Rx.Packets), count(l.Tx.Packets), count(l.Lost))
+		}
 		for _, note := range p.Notes {
 			fmt.Fprintf(&notes, "%s: %s\n", p.Name, note)
 		}
@@ -113,6 +116,9 @@ func (c *cli) printCounters(v admin.Counters, all bool) error {
 	}
 	t := newTable(titles...)
 	t.row("received", count(v.Received.Packets), count(v.Received.Bytes), "frames that came in")
+	if l := v.Lane; l != nil {
+		t.row("  by the fast lane", count(l.Received.Packets), count(l.Received.Bytes), "of these, forwarded in the kernel")
+	}
 	events := func(word string, made bool) {
 		for _, e := range v.Events {
 			if e.Made == made && (all || e.Packets > 0) {

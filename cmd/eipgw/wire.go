@@ -39,6 +39,7 @@ type gateway struct {
 	parts   parts
 	ports   []config.Port // fixed: port i has portID(i)
 
+	lane     *lane // nil where it is off
 	table    *fib.Table
 	compiler *fib.Compiler
 	network  network
@@ -146,10 +147,22 @@ func closed(f func() error) func() error {
 
 // openTable makes the table, its compiler, and the underlay that resolves for it.
 func (g *gateway) openTable() (err error) {
-	if g.table, err = fib.NewTable(fib.TableOptions{HugePages: true}); err != nil {
+	options := fib.TableOptions{HugePages: true}
+	if g.cfg.Forwarding.FastLane == config.FastLaneOn {
+		if err := g.openLane(&options); err != nil {
+			return err
+		}
+	}
+	if g.table, err = fib.NewTable(options); err != nil {
 		return err
 	}
 	g.closing(g.table.Close)
+	if g.lane != nil {
+		if err := g.lane.follow(g.table); err != nil {
+			return err
+		}
+		g.closing(g.lane.unfollow)
+	}
 	c := underlay.Config{
 		Source4: g.cfg.Tunnel.Source4, Source6: g.cfg.Tunnel.Source6, TTL: g.cfg.Tunnel.TTL,
 		ZeroChecksum6: g.cfg.Tunnel.UDP6Checksum == config.Checksum6Zero,
@@ -174,7 +187,7 @@ func portID(i int) fib.PortID { return fib.PortID(i + 1) }
 
 func (g *gateway) openDevices() error {
 	for i, p := range g.cfg.Ports {
-		d, err := g.parts.device(p, portID(i))
+		d, err := g.parts.device(p, portID(i), g.lane.kernel())
 		if err != nil {
 			return err
 		}
@@ -187,7 +200,10 @@ func (g *gateway) openDevices() error {
 // openRules makes the rules that all workers share.
 func (g *gateway) openRules() (err error) {
 	g.rules, err = newRulebook(g.cfg, g.segments.clamps(), g.cfg.Ports[0].Queues)
-	return err
+	if err != nil || g.lane == nil {
+		return err
+	}
+	return g.rules.share(g.lane.Lane)
 }
 
 // openWorkers makes one worker for each queue: it owns that queue of every port.

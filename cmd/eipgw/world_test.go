@@ -269,7 +269,7 @@ stop: {linger: 50ms}
 // parts puts memory in the place of the world.
 func (w *world) parts() parts {
 	return parts{
-		device: func(p config.Port, id fib.PortID) (device, error) {
+		device: func(p config.Port, id fib.PortID, _ *afxdp.Lane) (device, error) {
 			d := &memDevice{id: id, name: p.Name, ports: map[int]*memport.Port{}}
 			w.devices = append(w.devices, d)
 			return d, nil

@@ -14,7 +14,11 @@ import (
 
 // load makes a copy of the program and its maps for one interface.
 func (i *Interface) load() error {
-	if err := loadFilterObjects(&i.objs, nil); err != nil {
+	load := func() error { return loadFilterObjects(&i.objs, nil) }
+	if i.cfg.Lane != nil {
+		load = i.loadLane
+	}
+	if err := load(); err != nil {
 		return fmt.Errorf("afxdp: %s: loading the XDP program: %w", i.cfg.Name, explainBPF(err))
 	}
 	return nil
@@ -39,7 +43,7 @@ func (i *Interface) attach(dev device) error {
 		if err := dev.foreignProgram(); err != nil {
 			return fmt.Errorf("afxdp: %s: %w", i.cfg.Name, err)
 		}
-		l, err := link.AttachXDP(link.XDPOptions{Program: i.objs.EipgwFilter, Interface: dev.index, Flags: attachFlags(m)})
+		l, err := link.AttachXDP(link.XDPOptions{Program: i.programFor(m), Interface: dev.index, Flags: attachFlags(m)})
 		if err == nil {
 			i.link, i.mode = l, m
 			return nil
@@ -111,7 +115,7 @@ type ForeignProgramError struct {
 func (e *ForeignProgramError) Error() string {
 	modes := map[uint32]string{1: "native", 2: "generic", 3: "offloaded", 4: "several modes"}
 	s := fmt.Sprintf("XDP program %q (id %d, %s) is attached already", e.Name, e.ID, modes[e.mode])
-	if e.Name == filterProgEipgwFilter {
+	if isOurs(e.Name) {
 		return s + ": another eipgw serves this interface, stop it first"
 	}
 	return s + ": remove it first (ip link set dev … xdp off, or end the process that holds its link; bpftool net shows it)"

@@ -96,6 +96,9 @@ type InterfaceConfig struct {
 	// it, those for another address than the interface's are the kernel's, which
 	// drops them: what a switch floods is not forwarded twice.
 	AnyMAC bool
+
+	// Lane, if there is one, forwards plain frames of the interface in the kernel.
+	Lane *Lane
 }
 
 // Bounds of InterfaceConfig.
@@ -127,7 +130,7 @@ func (c *InterfaceConfig) check() error {
 	case c.BusyPoll < 0 || c.BusyPoll > maxBusyPoll:
 		return fmt.Errorf("afxdp: %s: busy-poll budget %d: expected 0 (off) to %d", c.Name, c.BusyPoll, maxBusyPoll)
 	}
-	return nil
+	return c.checkLane()
 }
 
 // headroom is what the kernel leaves in front of a received frame.

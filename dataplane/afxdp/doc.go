@@ -7,7 +7,7 @@
 //	config.go      InterfaceConfig, modes, defaults, what is impossible
 //	interface.go   Interface: the program on the device, its ports, and their recovery
 //	attach.go      the XDP program by bpf_link; foreign programs are named, never evicted
-//	bpf/, generate.go, filter_bpfel.*   the program itself and what bpf2go makes of it
+//	bpf/, generate.go, filter_bpfel.*, lane_bpfel.*   the programs and what bpf2go makes of them
 //	segments.go    which addresses are redirected, kept current
 //	socket.go      opening, registering and binding, by asavie/xdp
 //	mappings.go    the ring mappings that asavie/xdp leaves behind, released
@@ -17,6 +17,8 @@
 //	jumbo.go       the same where a frame may take several chunks
 //	flush.go       completions and the kick that makes the kernel send
 //	health.go      link down, interface gone, recovery
+//	lane.go        Lane: what the fast lanes of all interfaces share; lane_memory.go the table's memory
+//	lane_interface.go   an interface's part of it; features.go what its device can do
 //	wait.go        sleeping until a frame comes
 //	status.go      what was asked for, what was got, what the kernel counts
 //	explain.go     errors of the kernel in words: what is missing and who can give it
@@ -55,6 +57,50 @@
 // Linux before 6.6 knows no XDP_USE_SG, and a driver may have no chains in zero-copy mode: with zero-copy
 // required the port then works for packets of up to 3818 bytes, which is the MTU that it names, and Status
 // has a note; with zero-copy auto the kernel falls back to copying.
+//
+// # The fast lane
+//
+// With a Lane an interface gets another program: the same filter, which forwards a
+// frame of the gateway's by itself if that is plain, and leaves every other to the ports, untouched.
+// It reads the table of package fib in place, takes the same steps as package dataplane, and
+// its frames are the same byte for byte; the forwarder is what says how they have to be, and
+// tests compare. Where a socket has to copy, that is most of a frame's cost, and this spares it.
+//
+// A frame is plain that
+//
+//   - is untagged, where the port takes such, and lies in one buffer;
+//   - is IPv4 without options, sound, no fragment, and has hops left;
+//   - has no address that rules look at: martians, the machine's own;
+//   - is no TCP SYN while the MSS of any is lowered;
+//   - is for an EIP with a resolved tunnel, over IPv4, or over IPv6 without a UDP checksum
+//     (tunnel.udp6-checksum: zero); groups and several ways choose as they always do;
+//   - fits its way, which leads out of an interface that takes frames from programs.
+//
+// So packets of IPv6 and what needs an answer are never plain.
+//
+//	table        regions root4, slots and lines are BPF arrays, mapped (laneMemory)
+//	freeing      the program is a fib.Foreign: Lane.Synchronize waits for its runs
+//	rules        a map of maps: a change replaces the inner map, so no frame sees half of one
+//	interfaces   a DEVMAP by port ID; flags and MTUs are part of the rules
+//	counters     per CPU, by the port that frames left by; Status and the totals of all commands have them
+//
+// The arrays are taken as a whole when the table is made, as memory of the kernel's in small
+// pages: workers look up in small pages too, then. A table that is full refuses bindings.
+//
+// The lane goes on while a worker stalls or a port has no socket: what is plain is better
+// forwarded than lost until switches have heard that the segments are withdrawn, which depends on the
+// same conditions as without it. It ends with the program, so also with the process.
+//
+// What the kernel loses of a frame that the lane gave to a device is not in the lane's counters, which
+// have it as sent. A device that is down or has a smaller MTU than when the port was opened:
+// tracepoint xdp:xdp_redirect_err. A full ring: xdp:xdp_devmap_xmit; veth counts those in
+// tx_queue_N_xdp_xmit_errors and the far end's rx_queue_N_drops (ethtool -S), many drivers likewise. Only a
+// device that has gone is seen by the program: such frames count as lost.
+//
+// The CPU that receives does the work: spread receive queues as for any router (RSS, IRQ affinity). On
+// veth that is the CPU of whoever sends, unless NAPI has a thread (/sys/class/net/DEV/threaded). With
+// zero-copy sockets there is no copy to spare, and a frame that the lane sends is copied into a page of
+// its own: leave it off there.
 //
 // # What asavie/xdp does here and what not
 //
@@ -95,8 +141,12 @@
 //
 // On veth, a full ring drops unless the port's end has a real queue: tc qdisc
 // replace dev PORT root pfifo limit 1000 makes it hold the sender back instead. For
-// another XDP program to redirect frames into a veth end, the peer needs a
-// program or GRO on.
+// an XDP program to redirect frames into a veth end, the lane's among them, the peer needs a
+// program or GRO on (ethtool -K PEER gro on). Status says so where it has not. For XDP_TX a
+// program is needed, so the lane redirects to the same device there. What it redirects does not
+// pass that pfifo: a full ring drops.
+//
+// The lane wants Linux 6.3, which can tell what a device takes, and CAP_PERFMON beside the others.
 //
 // Frames for a segment on a receive queue without a port go to the kernel, which has
 // no use for them: give every queue a port, or make the NIC use fewer (ethtool -L PORT

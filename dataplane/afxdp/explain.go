@@ -38,10 +38,11 @@ const (
 	capNetRaw   capability = unix.CAP_NET_RAW
 	capIPCLock  capability = unix.CAP_IPC_LOCK
 	capBPF      capability = unix.CAP_BPF
+	capPerfmon  capability = unix.CAP_PERFMON
 )
 
 var capNames = map[capability]string{
-	capNetAdmin: "CAP_NET_ADMIN", capNetRaw: "CAP_NET_RAW", capIPCLock: "CAP_IPC_LOCK", capBPF: "CAP_BPF",
+	capNetAdmin: "CAP_NET_ADMIN", capNetRaw: "CAP_NET_RAW", capIPCLock: "CAP_IPC_LOCK", capBPF: "CAP_BPF", capPerfmon: "CAP_PERFMON",
 }
 
 // missing is those of want that the calling thread does not have in effect.
@@ -54,7 +55,7 @@ func missing(want ...capability) []string {
 	has := func(c capability) bool { return data[c/32].Effective&(1<<(c%32)) != 0 }
 	var names []string
 	for _, c := range want {
-		if !has(c) && (c != capBPF || !has(unix.CAP_SYS_ADMIN)) {
+		if !has(c) && (c != capBPF && c != capPerfmon || !has(unix.CAP_SYS_ADMIN)) {
 			names = append(names, capNames[c])
 		}
 	}

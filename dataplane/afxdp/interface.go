@@ -34,6 +34,7 @@ type Interface struct {
 	link     link.Link
 	mode     Mode // got
 	segments segments
+	lane     onLane
 	ports    map[int]*Port
 	closed   bool
 	mtu      int        // of PortInfo
@@ -81,7 +82,10 @@ func Open(cfg InterfaceConfig) (_ *Interface, err error) {
 	}
 	i.register = xdp.Program{Program: i.objs.EipgwFilter, Queues: i.objs.Queues, Sockets: i.objs.Sockets}
 	i.segments = segments{maps: &i.objs.filterMaps, have: make(map[netip.Prefix]filterAction)}
-	return i, i.attach(dev)
+	if err := i.attach(dev); err != nil {
+		return nil, err
+	}
+	return i, i.joinLane()
 }
 
 // currentNetns identifies the network namespace of the calling thread.
@@ -126,6 +130,9 @@ func (i *Interface) Port(queue int) (*Port, error) {
 	p.fit(i.mtu, i.jumbo)
 	p.adopt(s, i.dev.index)
 	i.ports[queue] = p
+	if err := i.joinLane(); err != nil { // the MTU may be another one now
+		return nil, err
+	}
 	return p, nil
 }
 
@@ -237,7 +244,13 @@ func (i *Interface) reattach(dev device) error {
 		return err
 	}
 	i.dev = dev
-	return nil
+	if i.lane.program == nil {
+		return nil
+	}
+	if err := i.cfg.Lane.forget(i); err != nil { // the kernel has, of a device that was deleted
+		return err
+	}
+	return i.joinLane()
 }
 
 // Close detaches the program, closes the ports that are still open and releases
@@ -253,6 +266,7 @@ func (i *Interface) Close() error {
 	if i.link != nil {
 		errs = append(errs, i.link.Close())
 	}
+	errs = append(errs, i.leaveLane())
 	for _, p := range i.ports {
 		errs = append(errs, p.shut())
 	}

@@ -28,6 +28,8 @@ type Status struct {
 	Filter   FilterCounters `json:"filter"`
 	Queues   []QueueStatus  `json:"queues"`
 
+	Lane *LaneStatus `json:"lane,omitempty"` // nil where there is none
+
 	// Notes are sentences for the operator about what does not look right.
 	Notes []string `json:"notes,omitempty"`
 }
@@ -106,6 +108,9 @@ func (i *Interface) Status() (Status, error) {
 	if st.Filter, err = i.filterCounters(); err != nil {
 		return Status{}, fmt.Errorf("afxdp: %s: reading the filter's counters: %w", i.cfg.Name, err)
 	}
+	if st.Lane, err = i.laneStatus(); err != nil {
+		return Status{}, err
+	}
 	for q := range i.queues {
 		if p := i.ports[q]; p != nil {
 			st.Queues = append(st.Queues, p.status())
@@ -144,6 +149,7 @@ func (i *Interface) notes(st *Status) []string {
 	if !i.attachedTo(i.dev.index) {
 		note("the XDP program is not on the interface any more: nothing is received")
 	}
+	i.laneNotes(note)
 	if i.checkNetns() != nil {
 		return notes // the interface can't be looked at from here
 	}

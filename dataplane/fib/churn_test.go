@@ -89,26 +89,9 @@ func allowed(a, out int) bool {
 // first thing that was wrong.
 func (ch *churn) read(r *Reader, seed uint64, stop *atomic.Bool) (bursts int, wrong string) {
 	rnd := rand.New(rand.NewPCG(seed, 7))
-	var (
-		dst4 [32]uint32
-		dst6 [32]Addr6
-		at   [64]int
-		out  [64]Value
-	)
 	for !stop.Load() {
-		for i := range 32 {
-			at[i], at[i+32] = rnd.IntN(256), rnd.IntN(256)
-			dst4[i] = churnAddr4(rnd.IntN(churnRanges), at[i])
-			dst6[i] = churnAddr6(rnd.IntN(churnRanges), at[i+32])
-		}
 		r.Begin()
-		r.Lookup4(dst4[:], out[:32])
-		r.Lookup6(dst6[:], out[32:])
-		for i, v := range out {
-			if wrong = entryOf(r, v, at[i]); wrong != "" {
-				break
-			}
-		}
+		wrong = ch.burst(r, rnd)
 		r.End()
 		if wrong != "" {
 			return bursts, wrong
@@ -116,6 +99,29 @@ func (ch *churn) read(r *Reader, seed uint64, stop *atomic.Bool) (bursts int, wr
 		bursts++
 	}
 	return bursts, ""
+}
+
+// burst looks some addresses up, and returns the first thing that was wrong.
+func (ch *churn) burst(r *Reader, rnd *rand.Rand) (wrong string) {
+	var (
+		dst4 [32]uint32
+		dst6 [32]Addr6
+		at   [64]int
+		out  [64]Value
+	)
+	for i := range 32 {
+		at[i], at[i+32] = rnd.IntN(256), rnd.IntN(256)
+		dst4[i] = churnAddr4(rnd.IntN(churnRanges), at[i])
+		dst6[i] = churnAddr6(rnd.IntN(churnRanges), at[i+32])
+	}
+	r.Lookup4(dst4[:], out[:32])
+	r.Lookup6(dst6[:], out[32:])
+	for i, v := range out {
+		if wrong = entryOf(r, v, at[i]); wrong != "" {
+			return wrong
+		}
+	}
+	return ""
 }
 
 // entryOf says what is wrong with what a lookup found for address a.

@@ -54,7 +54,8 @@ func NewCompiler(t *Table, r Resolver) *Compiler {
 // force. Removing what is not bound is no fault and not reported. The error says
 // that the table is closed.
 //
-// Others get their turn in the middle of a large set.
+// Others get their turn in the middle of a large set. With a Foreign it waits there, too,
+// for what it has replaced to be freed: its memory may be small.
 func (c *Compiler) Apply(changes []Binding) (Report, error) {
 	var rep Report
 	for {
@@ -65,6 +66,7 @@ func (c *Compiler) Apply(changes []Binding) (Report, error) {
 		if changes = changes[n:]; len(changes) == 0 {
 			return rep, nil
 		}
+		c.t.settle()
 	}
 }
 

@@ -38,7 +38,15 @@
 // Everything that grows with the number of bindings lies outside of the Go heap, in
 // 32-bit words that are addressed by index, and the garbage collector never looks at
 // it. Words are in the host's byte order. The comments at Table, node.go, buckets.go
-// and slots.go say all that another program needs to read a table.
+// and slots.go say all that another program needs to read a table. One in the kernel
+// reads it where it lies, if its Memory is the kernel's as well: the lane of package
+// afxdp. Such a reader is a Foreign.
+//
+// What it may rely on: every word that changes under readers changes by one store of 32
+// bits; nodes' bits, groups and entries never change while they can be found, and were
+// written before the word that leads to them was (Go's atomic stores release; on x86 every
+// store does). A reader's loads each need the address that the one before brought, so
+// that no processor takes them out of order.
 //
 // # Files
 //
@@ -69,4 +77,5 @@
 //	arena.go       blocks that readers may hold
 //	turns.go       who writes next
 //	epoch.go       when they hold them no more
+//	foreign.go     the same for readers in the kernel
 package fib

@@ -7,7 +7,7 @@ import (
 )
 
 // epochs tells the writer what readers may still hold. Time is a counter that the
-// writer alone advances. A reader inside a burst shows the time at which the burst
+// writer advances, and the goroutine of a Foreign. A reader inside a burst shows the time at which the burst
 // began, outside it shows 0. What was taken out of the table at time t may be
 // freed once every reader shows 0 or more than t:
 //
@@ -20,6 +20,9 @@ import (
 // Go's atomics are sequentially consistent. So either the writer sees what Begin
 // showed, and keeps x, or Begin comes after the writer looked, thus after x was
 // unpublished, and the burst cannot find x.
+//
+// A Foreign shows the time at which the last wait for all its runs began: what was
+// noted before was unpublished before, so no run that began since has found it.
 type epochs struct {
 	_   [128]byte
 	now atomic.Uint64
@@ -27,6 +30,7 @@ type epochs struct {
 
 	mu      sync.Mutex // of readers; a burst never takes it
 	readers []*Reader
+	foreign *Foreign
 }
 
 func (e *epochs) add(r *Reader) {
@@ -49,7 +53,29 @@ func (e *epochs) remove(r *Reader) {
 func (e *epochs) count() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return len(e.readers)
+	n := len(e.readers)
+	if e.foreign != nil {
+		n++
+	}
+	return n
+}
+
+// setForeign replaces the reader outside of this process, if it is was.
+func (e *epochs) setForeign(was, is *Foreign) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.foreign != was {
+		return false
+	}
+	e.foreign = is
+	return true
+}
+
+// outside is the reader outside of this process, or nil.
+func (e *epochs) outside() *Foreign {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.foreign
 }
 
 // oldest advances time and returns when the oldest burst began: what was noted
@@ -63,6 +89,9 @@ func (e *epochs) oldest() uint64 {
 		if began := r.began.Load(); began != 0 {
 			t = min(t, began)
 		}
+	}
+	if e.foreign != nil {
+		t = min(t, e.foreign.began.Load())
 	}
 	return t
 }
@@ -84,6 +113,9 @@ type bin struct {
 func (b *bin) add(r retired) { b.queue = append(b.queue, r) }
 
 func (b *bin) len() int { return len(b.queue) - b.head }
+
+// newest is when the last was taken out; there is one.
+func (b *bin) newest() uint64 { return b.queue[len(b.queue)-1].when }
 
 // empty hands everything noted before oldest to free, and forgets it.
 func (b *bin) empty(oldest uint64, free func(retired)) {

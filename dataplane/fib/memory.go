@@ -27,6 +27,10 @@ type Memory interface {
 	Close() error
 }
 
+// AnonymousMemory is what a table has by default: private memory of this process, in
+// transparent huge pages if the kernel is to be asked for them.
+func AnonymousMemory(huge bool) (Memory, error) { return anonymousMemory(huge) }
+
 // commitStep is the least that a growing region commits: a huge page.
 const commitStep = 2 << 20
 

@@ -158,4 +158,29 @@ func (t *Table) reclaim() {
 			t.lines.release(r.what)
 		}
 	})
+	if f := t.epochs.outside(); f != nil && t.lines.bin.len() > 0 {
+		f.awaited(t.lines.bin.newest())
+	}
 }
+
+// settle waits for the reader outside of this process if much waits for it. The caller
+// does not hold mu.
+func (t *Table) settle() {
+	f := t.epochs.outside()
+	if f == nil {
+		return
+	}
+	when := uint64(0)
+	t.mu.Lock()
+	if !t.closed && t.lines.bin.len() > maxWaiting {
+		when = t.lines.bin.newest()
+	}
+	t.mu.Unlock()
+	if when > 0 {
+		f.wait(when)
+	}
+}
+
+// maxWaiting is how many retired blocks may wait for a Foreign between two batches of a
+// large change set.
+const maxWaiting = changeBatch / 8

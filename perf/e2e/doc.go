@@ -12,6 +12,7 @@
 //	hops_test.go       traceroute and tracepath: the gateway is a hop
 //	pathmtu_test.go    path MTU discovery over underlays of 1280 to 9000 bytes; MSS clamping
 //	answers_test.go    frames that lead nowhere, own addresses, VLANs, limits of answers
+//	lane_test.go       the fast lane: what it takes, what it leaves to a worker
 //	flood_test.go      hostile frames among those for a bound EIP
 //	daemon_test.go     reload, crash, wrong configuration, missing privilege
 package e2e

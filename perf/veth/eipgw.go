@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/eipgw/eipgw/perf/lab"
+	"github.com/eipgw/eipgw/perf/loadgen"
 	"github.com/eipgw/eipgw/perf/peers"
 )
 
@@ -21,6 +23,7 @@ type eipgw struct {
 	label    string
 	exe      string
 	busyPoll int
+	lane     bool   // with the fast lane on
 	other    bool   // what to compare with
 	flood    string // one of floods; "": none
 }
@@ -51,6 +54,9 @@ func (e *eipgw) what() string {
 	if e.busyPoll > 0 {
 		s += fmt.Sprintf("; busy-poll: %d", e.busyPoll)
 	}
+	if e.lane {
+		s += "; fast-lane: on, so the kernel forwards, in its thread that receives, on that CPU"
+	}
 	if e.flood != "" {
 		s += fmt.Sprintf("; %.0f %% of all frames are hostile: %s", 100*e.Share, e.flood)
 	}
@@ -74,6 +80,11 @@ type eipgwProcess struct {
 	grace   time.Duration // until it has to have ended
 	started time.Time
 	loaded  string // for the notes; empty when bindings came from a file
+
+	// With the fast lane a thread of the kernel does the work, and the wire's end takes what
+	// XDP sends.
+	thread int
+	pass   io.Closer
 }
 
 // Command implements peers.Namespace.
@@ -116,7 +127,24 @@ func (e *eipgw) start(ctx context.Context, t *topology) (_ process, err error) {
 			return nil, errors.Join(err, p.Stop(p.grace))
 		}
 	}
+	if e.lane {
+		if err := p.useLane(t); err != nil {
+			return nil, errors.Join(err, p.Stop(p.grace))
+		}
+	}
 	return p, nil
+}
+
+// useLane has the kernel receive and forward on the worker's CPU, as with other programs
+// that run inside it.
+func (p *eipgwProcess) useLane(t *topology) (err error) {
+	if p.thread, err = threadNAPI(t.gateway, portNames[0], workerCPU); err != nil {
+		return err
+	}
+	return t.wire.Do(func() error {
+		p.pass, err = loadgen.Pass(wireNames[t.out()])
+		return err
+	})
 }
 
 // bindAll binds the EIPs through the API.
@@ -129,7 +157,10 @@ func (p *eipgwProcess) bindAll(ctx context.Context, eips int) (err error) {
 }
 
 func (e *eipgw) config(t *topology, bindings string) string {
-	ports := ""
+	ports, lane := "", "off"
+	if e.lane {
+		lane = "on"
+	}
 	more := fmt.Sprintf("busy-poll: %d", e.busyPoll)
 	if e.Port != "" {
 		more += ", " + e.Port
@@ -145,7 +176,8 @@ ports:
 bindings: {file: %s}
 metrics: {listen: %s, pprof: true}
 stop: {linger: 1ms}
-`, service, segment, ports, workerCPU, bindings, pprofAddr)
+forwarding: {fast-lane: %s}
+`, service, segment, ports, workerCPU, bindings, pprofAddr, lane)
 }
 
 // writeBindings binds every EIP to one of the VTEPs, one /32 each. Tunnels are written once
@@ -180,7 +212,14 @@ func vtep(i int) netip.Addr {
 
 func vni(i int) uint32 { return uint32(5000 + i) }
 
-func (p *eipgwProcess) pid() int { return p.cmd.Process.Pid }
+// pid is the thread that forwards where that is the kernel's. The process, which has nothing
+// to do then, goes on between turns.
+func (p *eipgwProcess) pid() int {
+	if p.thread != 0 {
+		return p.thread
+	}
+	return p.cmd.Process.Pid
+}
 
 // notes are the drops that the gateway itself counted, and what it made, and for how long it
 // has been there.
@@ -205,5 +244,9 @@ func (p *eipgwProcess) notes() []string {
 }
 
 func (p *eipgwProcess) stop() error {
-	return errors.Join(p.Stop(p.grace), os.RemoveAll(p.dir))
+	var err error
+	if p.pass != nil {
+		err = p.pass.Close()
+	}
+	return errors.Join(err, p.Stop(p.grace), os.RemoveAll(p.dir))
 }

@@ -86,6 +86,10 @@ var (
 	portTxLost = counter("port_tx_lost_packets_total", "Of the frames that the port took to be sent, those that its device refused or the kernel found too long or invalid.", "port", "queue")
 	portFilter = counter("port_filter_packets_total", "Frames that came in by the port, by what the XDP filter did: redirected to a worker, or to the kernel as passed (for no segment), foreign (for another Ethernet address) or unserved (on a queue without a worker).", "port", "way")
 
+	laneRx   = counter("port_lane_rx_packets_total", "Of the frames received, those that the fast lane forwarded.", "port")
+	laneTx   = counter("port_lane_tx_packets_total", "Of the frames sent, those that the fast lane did.", "port")
+	laneLost = counter("port_lane_lost_packets_total", "Frames that the fast lane took and lost, as the interface to send by had gone. They count as dropped for port-down.", "port")
+
 	drops       = counter("drop_packets_total", "Frames dropped, by reason.", "reason")
 	dropBytes   = counter("drop_bytes_total", "Bytes of frames dropped, by reason.", "reason")
 	madePackets = counter("made_packets_total", "Frames that the gateway made, ICMP errors by kind and fragments: received and made is sent and dropped.", "event")
@@ -202,6 +206,11 @@ func (e emitter) ports(ports []Port) {
 		e.send(portTxBytes, float64(p.Tx.Bytes), p.Name, q)
 		e.send(portRxMissed, float64(p.RxMissed), p.Name, q)
 		e.send(portTxLost, float64(p.TxLost), p.Name, q)
+		if l := p.Lane; l != nil {
+			e.send(laneRx, float64(l.Rx.Packets), p.Name)
+			e.send(laneTx, float64(l.Tx.Packets), p.Name)
+			e.send(laneLost, float64(l.Lost), p.Name)
+		}
 		if f := p.Filter; f != nil {
 			e.send(portFilter, float64(f.Redirected), p.Name, "redirected")
 			e.send(portFilter, float64(f.Passed), p.Name, "passed")

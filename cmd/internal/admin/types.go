@@ -35,6 +35,7 @@ type Rules struct {
 	TinyFragments string      `json:"tiny_fragments"`
 	DSCP          string      `json:"dscp"`
 	PCP           string      `json:"pcp"`
+	FastLane      string      `json:"fast_lane"` // on or off
 	Clamped       int         `json:"mss_clamped_segments"`
 	ICMP          ICMPLimits  `json:"icmp"`
 	Ports         []PortRules `json:"ports"`
@@ -249,6 +250,7 @@ type Port struct {
 	RxMissed uint64   `json:"rx_missed"` // frames that there was no buffer or room for, or that were too long
 	TxLost   uint64   `json:"tx_lost"`   // of those in Tx, frames that the device did not send in the end
 	Filter   *Filter  `json:"filter,omitempty"`
+	Lane     *Lane    `json:"lane,omitempty"` // absent: the fast lane is off
 	Notes    []string `json:"notes,omitempty"`
 }
 
@@ -261,11 +263,29 @@ type Filter struct {
 	Unserved   uint64 `json:"unserved"`   // to the kernel: for a segment, on a queue without a worker
 }
 
+// Lane is the fast lane's share of a port's Rx and Tx. It stands at the interface's first
+// queue, for all of them.
+type Lane struct {
+	On   bool    `json:"on"` // whether frames that come in by this interface take it
+	Rx   Traffic `json:"rx"`
+	Tx   Traffic `json:"tx"`
+	Lost uint64  `json:"lost"` // of Rx, frames that left by an interface which had gone
+}
+
+// LaneCounters is the fast lane's share of what was received and sent.
+type LaneCounters struct {
+	Received Traffic `json:"received"`
+	Sent     Traffic `json:"sent"`
+}
+
 // Traffic counts frames and their bytes.
 type Traffic struct {
 	Packets uint64 `json:"packets"`
 	Bytes   uint64 `json:"bytes"`
 }
+
+// Plus is the sum of both.
+func (t Traffic) Plus(u Traffic) Traffic { return Traffic{t.Packets + u.Packets, t.Bytes + u.Bytes} }
 
 // Counters is all that workers count. Received plus Made is always Sent plus all Drops.
 // Sent is what ports took; what their devices then lost is Port.TxLost.
@@ -277,6 +297,7 @@ type Counters struct {
 	Events   []Event `json:"events"` // every Event, also those at zero
 
 	Workers []WorkerCounters `json:"workers"`
+	Lane    *LaneCounters    `json:"lane,omitempty"` // absent: the fast lane is off
 }
 
 // WorkerCounters is one worker's share.

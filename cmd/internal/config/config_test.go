@@ -96,7 +96,8 @@ func TestDefaults(t *testing.T) {
 		Forwarding: Forwarding{
 			Unbound: dataplane.HostUnreachable, Unresolved: dataplane.NetUnreachable, Oversize: dataplane.FragmentInner,
 			Martians: dataplane.DropMartians, TinyFragments: dataplane.AllowTinyFragments,
-			ICMP: ICMP{Rate: 1000, Burst: 200, SourceRate: 50, SourceBurst: 50},
+			ICMP:     ICMP{Rate: 1000, Burst: 200, SourceRate: 50, SourceBurst: 50},
+			FastLane: FastLaneOff, FastLaneMemory: 128,
 		},
 		Workers: Workers{Idle: dataplane.Adaptive},
 		Admin:   Admin{Socket: "/run/eipgw/eipgw.sock"},

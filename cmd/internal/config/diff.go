@@ -54,7 +54,9 @@ var parts = []part{
 	{"tunnel.path-mtu", true, func(c *Config) any { return c.Tunnel.PathMTU }},
 	{"tunnel.dscp", false, func(c *Config) any { return c.Tunnel.DSCP }},
 	{"tunnel.pcp", false, func(c *Config) any { return c.Tunnel.PCP }},
-	{"forwarding", false, func(c *Config) any { return c.Forwarding }},
+	{"forwarding", false, func(c *Config) any { return reloadable(c.Forwarding) }},
+	{"forwarding.fast-lane", true, func(c *Config) any { return c.Forwarding.FastLane }},
+	{"forwarding.fast-lane-memory", true, func(c *Config) any { return c.Forwarding.FastLaneMemory }},
 	{"workers", true, func(c *Config) any { return c.Workers }},
 	{"bindings.file", false, func(c *Config) any { return c.Bindings.File }},
 	{"admin.socket", true, func(c *Config) any { return c.Admin.Socket }},
@@ -62,6 +64,13 @@ var parts = []part{
 	{"log.level", false, func(c *Config) any { return c.Log.Level }},
 	{"log.format", true, func(c *Config) any { return c.Log.Format }},
 	{"stop.linger", true, func(c *Config) any { return c.Stop.Linger }},
+}
+
+// reloadable is what of forwarding is not fixed. The fast lane is: the table lies in its
+// memory.
+func reloadable(f Forwarding) Forwarding {
+	f.FastLane, f.FastLaneMemory = "", 0
+	return f
 }
 
 // ofPorts is a part of all ports, in their order.

@@ -35,6 +35,8 @@ func TestDiffOfForwarding(t *testing.T) {
 		Diff(running, mustParse(t, strings.Replace(minimal, "eth1", "eth1, vlan: 100.200, mode: generic", 1))))
 	assert.Equal(t, Change{Restart: []string{"ports"}},
 		Diff(running, mustParse(t, strings.Replace(minimal, "eth1", "eth2, vlan: 100.200", 1))), "another port is all that is said of one")
+	assert.Equal(t, Change{Reload: []string{"forwarding"}, Restart: []string{"forwarding.fast-lane", "forwarding.fast-lane-memory"}},
+		Diff(running, mustParse(t, minimal+"forwarding: {unbound: drop, fast-lane: on, fast-lane-memory: 64}\n")))
 	assert.Empty(t, running.Ports[0].AcceptVLANs)
 	assert.Len(t, mustParse(t, vlans.Replace(minimal)).Ports[0].AcceptVLANs, 1, "comparing takes nothing away")
 }

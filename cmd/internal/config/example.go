@@ -116,6 +116,12 @@ forwarding:
     # else the service address, else the tunnels' source.
     source-ipv4: 10.255.0.1
     source-ipv6: "fd00:ff::1"
+  # The fast lane forwards plain frames (untagged, IPv4 without options, whole, that fit) in
+  # the kernel, with the same table, to the same bytes. It pays where AF_XDP has to copy: without
+  # zero-copy. The CPU that the kernel receives on does its work. A reload can't change it.
+  fast-lane: off         # default; or on
+  fast-lane-memory: 128  # default: MiB of the kernel's memory for the table, taken at start, and 68 more;
+                         # a million EIPs need 20 to 70. Bindings that do not fit are refused
 
 # Threads that forward.
 workers:

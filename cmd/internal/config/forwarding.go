@@ -18,7 +18,19 @@ type Forwarding struct {
 	TinyFragments dataplane.TinyFragments
 
 	ICMP ICMP
+
+	FastLane       FastLane
+	FastLaneMemory int // MiB for what the table holds beside its root, where the fast lane is on
 }
+
+// FastLane is whether plain frames are forwarded in the kernel.
+type FastLane string
+
+// Settings of the fast lane.
+const (
+	FastLaneOff FastLane = "off"
+	FastLaneOn  FastLane = "on"
+)
 
 // ICMP is from where and how often the gateway answers with ICMP errors. Limits are
 // those of all workers together, answers in a second and at once; a rate of 0 is none.
@@ -42,9 +54,13 @@ const (
 func defaultForwarding() Forwarding {
 	return Forwarding{
 		Unbound: dataplane.HostUnreachable, Unresolved: dataplane.NetUnreachable,
-		ICMP: ICMP{Rate: 1000, Burst: 200, SourceRate: 50, SourceBurst: 50},
+		ICMP:     ICMP{Rate: 1000, Burst: 200, SourceRate: 50, SourceBurst: 50},
+		FastLane: FastLaneOff, FastLaneMemory: 128,
 	}
 }
+
+// maxLaneMemory is the most MiB that a table can use.
+const maxLaneMemory = 8 << 10
 
 // maxICMP is the most answers that a limit can be set to.
 const maxICMP = 1_000_000
@@ -53,6 +69,7 @@ var (
 	refusal   = word(dataplane.Silence, dataplane.NetUnreachable, dataplane.HostUnreachable, dataplane.AdminProhibited)
 	icmpRate  = number[int](0, maxICMP, "a number of answers in a second, 0 for no limit")
 	icmpBurst = number[int](1, maxICMP, "a number of answers at once")
+	laneSize  = number[int](16, maxLaneMemory, "a number of MiB")
 	vlanID    = number[uint16](1, 4094, "a VLAN")
 )
 
@@ -64,6 +81,9 @@ func (f *Forwarding) read(v value) {
 		"martians":       into(&f.Martians, word(dataplane.DropMartians, dataplane.AllowMartians)),
 		"tiny-fragments": into(&f.TinyFragments, word(dataplane.AllowTinyFragments, dataplane.DropTinyFragments)),
 		"icmp":           f.ICMP.read,
+
+		"fast-lane":        into(&f.FastLane, oneOf(FastLaneOff, FastLaneOn)),
+		"fast-lane-memory": into(&f.FastLaneMemory, laneSize),
 	})
 }
 

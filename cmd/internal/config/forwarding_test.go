@@ -21,8 +21,12 @@ func TestForwardingArrives(t *testing.T) {
 	assert.Equal(t, Forwarding{
 		Unbound: dataplane.AdminProhibited, Unresolved: dataplane.Silence, Oversize: dataplane.FragmentOuter,
 		Martians: dataplane.AllowMartians, TinyFragments: dataplane.DropTinyFragments,
-		ICMP: ICMP{Source4: netip.MustParseAddr("192.0.2.1"), Rate: 0, Burst: 1, SourceRate: 2, SourceBurst: 3},
+		ICMP:     ICMP{Source4: netip.MustParseAddr("192.0.2.1"), Rate: 0, Burst: 1, SourceRate: 2, SourceBurst: 3},
+		FastLane: FastLaneOff, FastLaneMemory: 128,
 	}, c.Forwarding)
+	c = mustParse(t, minimal+"forwarding: {fast-lane: on, fast-lane-memory: 16}\n")
+	assert.Equal(t, FastLaneOn, c.Forwarding.FastLane)
+	assert.Equal(t, 16, c.Forwarding.FastLaneMemory)
 }
 
 // Every policy is read as it is meant, and said again as it could be written.

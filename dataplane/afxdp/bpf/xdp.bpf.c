@@ -138,19 +138,21 @@ static __always_inline int in_segment(const __u8 *p, const void *end, __be16 typ
 	return action && *action == ACTION_REDIRECT;
 }
 
-SEC("xdp.frags")
-int eipgw_filter(struct xdp_md *ctx)
+// Whose a frame is.
+enum owner {
+	OWNER_KERNEL,  // not for a segment
+	OWNER_FOREIGN, // for a segment, but not sent to this interface
+	OWNER_GATEWAY,
+};
+
+static __always_inline enum owner owner_of(struct xdp_md *ctx)
 {
 	const void *end = (const void *)(long)ctx->data_end;
 	const struct eth *eth = (const void *)(long)ctx->data;
 	__u32 zero = 0;
 
-	struct counters *count = bpf_map_lookup_elem(&filter_counters, &zero);
-	if (!count)
-		return XDP_PASS;
 	if ((const void *)(eth + 1) > end)
-		goto pass;
-
+		return OWNER_KERNEL;
 	const __u8 *p = (const void *)(eth + 1);
 	__be16 type = eth->type;
 #pragma unroll
@@ -159,14 +161,27 @@ int eipgw_filter(struct xdp_md *ctx)
 			break;
 		const struct tag *tag = (const void *)p;
 		if ((const void *)(tag + 1) > end)
-			goto pass;
+			return OWNER_KERNEL;
 		type = tag->type;
 		p = (const void *)(tag + 1);
 	}
 	if (!in_segment(p, end, type))
-		goto pass;
+		return OWNER_KERNEL;
 	const struct settings *set = bpf_map_lookup_elem(&filter_settings, &zero);
-	if (set && set->own_mac && set->own_mac != mac_of(eth->dst)) {
+	if (set && set->own_mac && set->own_mac != mac_of(eth->dst))
+		return OWNER_FOREIGN;
+	return OWNER_GATEWAY;
+}
+
+// Counts a frame, and says where it goes: the gateway's to the socket of its queue,
+// every other to the kernel.
+static __always_inline int deliver(struct xdp_md *ctx, enum owner owner, struct counters *count)
+{
+	if (owner == OWNER_KERNEL) {
+		count->passed++;
+		return XDP_PASS;
+	}
+	if (owner == OWNER_FOREIGN) {
 		count->foreign++;
 		return XDP_PASS;
 	}
@@ -176,10 +191,17 @@ int eipgw_filter(struct xdp_md *ctx)
 	else
 		count->unserved++;
 	return verdict;
+}
 
-pass:
-	count->passed++;
-	return XDP_PASS;
+SEC("xdp.frags")
+int eipgw_filter(struct xdp_md *ctx)
+{
+	__u32 zero = 0;
+	struct counters *count = bpf_map_lookup_elem(&filter_counters, &zero);
+
+	if (!count)
+		return XDP_PASS;
+	return deliver(ctx, owner_of(ctx), count);
 }
 
 char _license[] SEC("license") = "Apache-2.0";

@@ -78,7 +78,7 @@ func (g *Gateway) Status() admin.Status {
 		},
 		Rules: admin.Rules{
 			Unbound: "host-unreachable", Unresolved: "drop", Oversize: "fragment-inner", Martians: "drop", TinyFragments: "allow",
-			DSCP: "{af41: 34, ef: cs5}", PCP: "from-dscp", Clamped: 1, ICMP: admin.ICMPLimits{Rate: 1000, Burst: 500, SourceBurst: 50},
+			DSCP: "{af41: 34, ef: cs5}", PCP: "from-dscp", FastLane: "on", Clamped: 1, ICMP: admin.ICMPLimits{Rate: 1000, Burst: 500, SourceBurst: 50},
 			Ports: []admin.PortRules{
 				{Port: "eth1", ICMPSource4: addr("10.0.1.2"), ICMPSource6: addr("fd00:1::2"), AcceptVLANs: []string{"untagged", "100.200"}},
 				{Port: "eth2", ICMPSource4: addr("10.255.0.1")},
@@ -170,6 +170,7 @@ func (g *Gateway) Ports() []admin.Port {
 			Name: "eth1", ID: 1, Queue: 0, Worker: "worker 0", State: admin.StateUp, Mode: "native zero-copy", MAC: "02:00:00:00:00:01", MTU: 1600,
 			Rx: admin.Traffic{Packets: 1_234_567, Bytes: 79_012_288}, Tx: admin.Traffic{Packets: 1_234_000, Bytes: 140_676_000}, RxMissed: 2,
 			TxLost: 3, Filter: &admin.Filter{Redirected: 1_234_569, Passed: 4711, Foreign: 12, Unserved: 5},
+			Lane:  &admin.Lane{On: true, Rx: admin.Traffic{Packets: 1000, Bytes: 64_000}, Tx: admin.Traffic{Packets: 999, Bytes: 113_886}, Lost: 1},
 			Notes: []string{"1 of 2 receive queues have a port; frames on the others are not forwarded (ethtool -L eth1 combined 1)"},
 		},
 		{
@@ -184,6 +185,7 @@ func (g *Gateway) Counters() admin.Counters {
 	c := admin.Counters{
 		Received: admin.Traffic{Packets: 1_234_567, Bytes: 79_012_288}, Sent: admin.Traffic{Packets: 1_234_530, Bytes: 140_676_000},
 		Made: 530,
+		Lane: &admin.LaneCounters{Received: admin.Traffic{Packets: 1000, Bytes: 64_000}, Sent: admin.Traffic{Packets: 999, Bytes: 113_886}},
 		Workers: []admin.WorkerCounters{
 			{Name: "worker 0", Received: 1_234_567, Made: 530, Sent: 1_234_530, Dropped: 567, Bursts: 40_000, Sleeps: 12, PollGaps: gaps(true)},
 			{Name: "worker 1", PollGaps: admin.PollGaps{Sum: "0s", P9999: "0s", Max: "0s"}},
