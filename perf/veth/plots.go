@@ -130,7 +130,7 @@ func (r *report) plotEIPs() (*plot.Plot, error) {
 			return nil, err
 		}
 	}
-	p.Y.Min = 0
+	p.Y.Min, p.Y.Max = 0, 1.3*p.Y.Max // room for the legend
 	return p, nil
 }
 
