@@ -13,7 +13,11 @@ import (
 // Addr returns (there is no duplicate address detection, see defaultSysctls).
 func (ns *NS) Addr(link string, p netip.Prefix) error {
 	return ns.onLink(link, "address "+p.String(), func(l netlink.Link) error {
-		if err := ns.handle.AddrReplace(l, &netlink.Addr{IPNet: ipNet(p)}); err != nil {
+		a := netlink.Addr{IPNet: ipNet(p)}
+		if p.Addr().Is6() {
+			a.Flags = unix.IFA_F_NODAD // else it is tentative for a moment, whatever the settings say
+		}
+		if err := ns.handle.AddrReplace(l, &a); err != nil {
 			return err
 		}
 		if p.Addr().Is4() || l.Attrs().OperState != netlink.OperUp {

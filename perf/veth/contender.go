@@ -33,6 +33,7 @@ func contenders(s settings) []contender {
 		&testpmd{settings: s, label: "testpmd", eal: ",busy_budget=0"},
 		&testpmd{settings: s, label: "testpmd-tuned", eal: ",busy_budget=0", args: []string{"--burst=64", "--total-num-mbufs=16384"}},
 		&eipgw{settings: s, label: "eipgw-lane", exe: s.Exe, lane: true},
+		&eipgw{settings: s, label: "eipgw-spins", exe: s.Exe, spins: true},
 		&eipgw{settings: s, label: "eipgw-busy-poll", exe: s.Exe, busyPoll: busyPollBudget},
 		&testpmd{settings: s, label: "testpmd-busy-poll"},
 		&kernel{settings: s, label: "kernel"},

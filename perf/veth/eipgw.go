@@ -24,6 +24,7 @@ type eipgw struct {
 	exe      string
 	busyPoll int
 	lane     bool   // with the fast lane on
+	spins    bool   // idle: busy, so that the worker never sleeps
 	other    bool   // what to compare with
 	flood    string // one of floods; "": none
 }
@@ -53,6 +54,9 @@ func (e *eipgw) what() string {
 	s := fmt.Sprintf("eipgw run, one worker on CPU %d: looks up, encapsulates in Geneve, sends to one of %d VTEPs", workerCPU, tunnelsInUse)
 	if e.busyPoll > 0 {
 		s += fmt.Sprintf("; busy-poll: %d", e.busyPoll)
+	}
+	if e.spins {
+		s += "; idle: busy, so it never sleeps"
 	}
 	if e.lane {
 		s += "; fast-lane: on, so the kernel forwards, in its thread that receives, on that CPU"
@@ -157,9 +161,12 @@ func (p *eipgwProcess) bindAll(ctx context.Context, eips int) (err error) {
 }
 
 func (e *eipgw) config(t *topology, bindings string) string {
-	ports, lane := "", "off"
+	ports, lane, idle := "", "off", "adaptive"
 	if e.lane {
 		lane = "on"
+	}
+	if e.spins {
+		idle = "busy"
 	}
 	more := fmt.Sprintf("busy-poll: %d", e.busyPoll)
 	if e.Port != "" {
@@ -172,12 +179,12 @@ func (e *eipgw) config(t *topology, bindings string) string {
 gateway: {asn: 64512, router-id: %s, service-addresses: [%[1]s], listen: ["127.0.0.1:179"]}
 segments: [{prefix: %s}]
 ports:
-%sworkers: {cpus: [%d]}
+%sworkers: {cpus: [%d], idle: %s}
 bindings: {file: %s}
 metrics: {listen: %s, pprof: true}
 stop: {linger: 1ms}
 forwarding: {fast-lane: %s}
-`, service, segment, ports, workerCPU, bindings, pprofAddr, lane)
+`, service, segment, ports, workerCPU, idle, bindings, pprofAddr, lane)
 }
 
 // writeBindings binds every EIP to one of the VTEPs, one /32 each. Tunnels are written once

@@ -150,7 +150,7 @@ func (shortTicks) Ticks(low, high float64) []plot.Tick {
 
 // plotDelays draws the delays' median and 99th percentile against the rate that was offered.
 func (r *report) plotDelays() (*plot.Plot, error) {
-	p := newPlot("Mpps offered", "µs from generator to sink: median, range of rounds")
+	p := newPlot("Mpps offered", "delay in µs, range of rounds")
 	p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, shortTicks{}
 	p.Legend.Left = true
 	for i, m := range r.Summary {
