@@ -70,7 +70,7 @@ func (fw *Forwarder) classify(b *Burst) {
 		h := (*[ipv4Len + 4]byte)(p[etherLen:])
 		total, fragment, ttl := binary.BigEndian.Uint16(h[2:]), binary.BigEndian.Uint16(h[6:])&0x3fff, h[8]
 		addrs := binary.BigEndian.Uint64(h[12:])
-		if int(total)-(ipv4Len+4) < 0 || int(total)+etherLen > len(p) || !soundSum((*[ipv4Len]byte)(h[:]), 0) ||
+		if total < ipv4Len+4 || int(total)+etherLen > len(p) || !soundSum((*[ipv4Len]byte)(h[:]), 0) ||
 			int(fragment)|int(s.look4(addrs)) != 0 || ttl <= 1 {
 			f.Reason = fw.link(f, own, i)
 			continue
