@@ -50,6 +50,7 @@ type pacer struct {
 	waiters []Waiter     // set when every port is one
 	descs   []Descriptor // set when every port is one
 	fds     []pollFD
+	hold    *Hold // let go to sleep
 
 	from, due int64 // when the last sleep began, and was to end, by ticks
 
@@ -101,6 +102,8 @@ func (p *pacer) idle() bool {
 	}
 	p.from = ticks()
 	p.due = p.from + int64(pause)
+	p.hold.Let()
+	defer p.hold.Take()
 	if blind {
 		sleep(pause)
 		return true

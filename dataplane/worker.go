@@ -38,6 +38,7 @@ type Worker struct {
 	scratch *scratch // for fragments
 
 	gaps gapMeter
+	hold *Hold // nil unless a thread is pinned and all ports can do with it
 
 	beat   atomic.Int64 // when Run was last seen polling, by ticks
 	ran    atomic.Bool
@@ -116,10 +117,16 @@ func (w *Worker) Run(ctx context.Context) error {
 			return fmt.Errorf("dataplane: %s: %w", w.name, err)
 		}
 		defer undo()
+		if w.hold = w.newHold(); w.hold != nil {
+			defer w.hold.end()
+		}
+		w.pacer.hold = w.hold
 	}
 	stop := ctx.Done()
 	defer w.gaps.publish()
 	w.gaps.due, w.gaps.left = ticks(), 1
+	w.hold.Take()
+	defer w.hold.Let()
 	for beat := 0; ; beat-- {
 		select {
 		case <-stop:
@@ -129,6 +136,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		if w.gaps.left--; w.gaps.left <= 0 {
 			now := ticks()
 			w.gaps.polled(now)
+			w.hold.pause(now)
 			if beat <= 0 {
 				beat = beatRounds
 				w.beat.Store(now)
@@ -147,6 +155,20 @@ func (w *Worker) Run(ctx context.Context) error {
 			beat = 0
 		}
 	}
+}
+
+// newHold gives a Hold to all ports, if they can do with it.
+func (w *Worker) newHold() *Hold {
+	for _, p := range w.ports {
+		if _, ok := p.Port.(Holder); !ok {
+			return nil
+		}
+	}
+	h := newHold()
+	for _, p := range w.ports {
+		p.Port.(Holder).UseHold(h)
+	}
+	return h
 }
 
 // round polls every port once and leaves no frame behind. It says whether any frame
@@ -173,7 +195,7 @@ func (w *Worker) round() (moved, ended bool) {
 		if p.rxErr != nil {
 			err = p.rxErr
 		}
-		p.note(err)
+		w.note(p, err)
 	}
 	for _, p := range w.ports {
 		if p.burst.N > 0 {
@@ -201,14 +223,17 @@ func (w *Worker) end(p *workerPort) {
 
 // note keeps why the port fails now, nil when it does not. From one reason to another
 // is no new failure.
-func (p *workerPort) note(err error) {
+func (w *Worker) note(p *workerPort, err error) {
 	last := p.err.Load()
-	switch {
-	case err == nil:
+	if err == nil {
 		if last != nil {
 			p.err.Store(nil)
 		}
 		return
+	}
+	w.hold.Let() // an error's text may be made when it is asked for
+	defer w.hold.Take()
+	switch {
 	case last == nil:
 		p.failures.Add(1)
 	case (*last).Error() == err.Error(): // by text: ports may make the error anew each time

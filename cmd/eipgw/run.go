@@ -17,6 +17,7 @@ import (
 
 	"github.com/eipgw/eipgw/cmd/internal/config"
 	"github.com/eipgw/eipgw/cmd/internal/task"
+	"github.com/eipgw/eipgw/dataplane"
 )
 
 // stopExtra is how much longer than its linger time a graceful stop may take.
@@ -62,6 +63,9 @@ func (c *cli) run(ctx context.Context, file string) error {
 	for _, w := range cfg.Warnings {
 		log.Warn("configuration", "warning", w.String())
 	}
+	if cfg.Workers.Idle == dataplane.Busy && len(cfg.Workers.CPUs) > 0 {
+		clearCPUs(cfg.Workers.CPUs, log)
+	}
 	chooseRuntime(os.Getenv, runtime.NumCPU(), cfg.Ports[0].Queues).apply()
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, unix.SIGHUP, unix.SIGTERM, unix.SIGINT)
@@ -72,6 +76,16 @@ func (c *cli) run(ctx context.Context, file string) error {
 	}
 	log.Info("eipgw starts", "version", version(), "config", file, "pid", os.Getpid())
 	return g.serve(ctx, signals)
+}
+
+// clearCPUs keeps the other threads off the CPUs of workers that never sleep.
+func clearCPUs(cpus []int, log *slog.Logger) {
+	switch left, err := dataplane.KeepOff(cpus); {
+	case err != nil:
+		log.Warn("other threads may run on the workers' CPUs", "cpus", cpus, "error", err)
+	case !left:
+		log.Warn("other threads run on the workers' CPUs, since there are no others", "cpus", cpus)
+	}
 }
 
 func newLogger(w io.Writer, format config.Format, level *slog.LevelVar) *slog.Logger {

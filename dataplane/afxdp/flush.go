@@ -83,6 +83,8 @@ func (p *Port) kick() {
 
 // sendError is for errors that are not about one frame.
 func (p *Port) sendError(errno unix.Errno) {
+	p.hold.Let()
+	defer p.hold.Take()
 	p.counters.failed.Add(1)
 	if err := p.stateOf(errno); err != nil {
 		p.setErr(err)

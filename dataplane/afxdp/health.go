@@ -24,6 +24,8 @@ func (p *Port) healthy() bool {
 		return true
 	}
 	p.checked, p.suspect = now, false
+	p.hold.Let()
+	defer p.hold.Take()
 	if err := p.look(); err != nil {
 		p.setErr(err)
 		return false
@@ -53,6 +55,8 @@ func (p *Port) look() error {
 // recovered is called by Rx while the port does not work, so when no burst is out: no
 // frame of the old socket is in use when a new one takes its place.
 func (p *Port) recovered() bool {
+	p.hold.Let()
+	defer p.hold.Take()
 	now := time.Now()
 	switch {
 	case errors.Is(p.err, ErrDown):

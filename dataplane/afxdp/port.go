@@ -34,6 +34,7 @@ type Port struct {
 	probe   *unix.Ifreq // reused by every look
 	poll    [1]unix.PollFd
 	proven  bool // the first frame had the headroom that is promised
+	hold    *dataplane.Hold
 
 	mu       sync.Mutex            // held while s changes, and while Status uses it
 	shownErr atomic.Pointer[error] // err, for Status
@@ -88,6 +89,9 @@ func (p *Port) adopt(s *socket, index int) {
 	p.refill()
 	p.setErr(nil)
 }
+
+// UseHold implements dataplane.Holder: everything but the plain way of frames lets go.
+func (p *Port) UseHold(h *dataplane.Hold) { p.hold = h }
 
 // Info implements dataplane.Port.
 func (p *Port) Info() dataplane.PortInfo { return p.info }
@@ -157,6 +161,8 @@ func (p *Port) prove(b *dataplane.Burst) bool {
 		}
 		if got := f.Headroom(); got < p.info.Headroom {
 			p.Release(b)
+			p.hold.Let()
+			defer p.hold.Take()
 			p.setErr(fmt.Errorf("afxdp: %s queue %d: the driver leaves %d bytes in front of a frame, expected %d: use generic mode or zero-copy off",
 				p.info.Name, p.queue, got, p.info.Headroom))
 			return false
