@@ -54,6 +54,7 @@
 //	event.go         Event: what else happens to frames
 //	stats.go         counters, and how others read them
 //	gaps.go          how long ports were not looked at
+//	hold.go          Hold: a worker that the runtime does not preempt; linkname.s
 //	idle.go          what a worker does without frames
 //	thread_linux.go  pinning, sleeping, polling
 package dataplane
