@@ -19,6 +19,7 @@
 //	health.go      link down, interface gone, recovery
 //	lane.go        Lane: what the fast lanes of all interfaces share; lane_memory.go the table's memory
 //	lane_interface.go   an interface's part of it; features.go what its device can do
+//	lane_segments.go    which segments its program need not look up
 //	wait.go        sleeping until a frame comes
 //	status.go      what was asked for, what was got, what the kernel counts
 //	explain.go     errors of the kernel in words: what is missing and who can give it
@@ -79,6 +80,7 @@
 // So packets of IPv6 and what needs an answer are never plain.
 //
 //	table        regions root4, slots and lines are BPF arrays, mapped (laneMemory)
+//	segments     a bit for each /24 that is in one as a whole spares the search for the longest prefix
 //	freeing      the program is a fib.Foreign: Lane.Synchronize waits for its runs
 //	rules        a map of maps: a change replaces the inner map, so no frame sees half of one
 //	interfaces   a DEVMAP by port ID; flags and MTUs are part of the rules

@@ -16,6 +16,7 @@ import (
 type onLane struct {
 	program  *ebpf.Program // instead of the filter where the mode is native
 	counters *ebpf.Map
+	segments sureSegments
 	features *features
 	now      laneDevice // what the lane knows of the device
 	why      error      // why the device could not be asked
@@ -40,6 +41,7 @@ func (i *Interface) loadLane() error {
 	var objs struct {
 		lanePrograms
 		laneMaps
+		Variables *ebpf.Map `ebpf:".bss"`
 	}
 	if err := spec.LoadAndAssign(&objs, &ebpf.CollectionOptions{MapReplacements: shared}); err != nil {
 		if errors.Is(err, unix.EACCES) && len(missing(capPerfmon)) > 0 { // for its arithmetic with addresses
@@ -53,7 +55,8 @@ func (i *Interface) loadLane() error {
 		Queues: objs.Queues, Segments4: objs.Segments4, Segments6: objs.Segments6, Sockets: objs.Sockets,
 	}
 	i.lane.program, i.lane.counters = objs.EipgwLane, objs.LaneCounters
-	for _, m := range []*ebpf.Map{objs.FibRoot4, objs.FibSlots, objs.FibLines, objs.LaneRules, objs.LaneDevices} {
+	i.lane.segments, err = mapSure(spec, objs.Variables)
+	for _, m := range []*ebpf.Map{objs.FibRoot4, objs.FibSlots, objs.FibLines, objs.LaneRules, objs.LaneDevices, objs.Variables} {
 		err = errors.Join(err, m.Close()) // the program holds them
 	}
 	if err == nil {
@@ -121,7 +124,8 @@ func (i *Interface) leaveLane() error {
 		return nil
 	}
 	i.lane.features.close()
-	return errors.Join(i.cfg.Lane.forget(i), i.lane.program.Close(), i.lane.counters.Close())
+	i.segments.sure = sureSegments{}
+	return errors.Join(i.cfg.Lane.forget(i), i.lane.program.Close(), i.lane.counters.Close(), i.lane.segments.close())
 }
 
 // LaneCounters is what the lane has forwarded of what came in by an interface, by the

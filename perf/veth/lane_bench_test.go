@@ -217,7 +217,7 @@ func (m *laneMeasured) variant(path string) *ebpf.Program {
 		m.Cleanup(func() { require.NoError(m, have.Close()) })
 		about, err := have.Info()
 		require.NoError(m, err)
-		if s := spec.Maps[about.Name]; s != nil {
+		if s := spec.Maps[about.Name]; s != nil && s.ValueSize == about.ValueSize {
 			shared[about.Name], s.MaxEntries = have, about.MaxEntries
 		}
 	}
