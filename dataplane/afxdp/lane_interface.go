@@ -18,6 +18,7 @@ type onLane struct {
 	counters *ebpf.Map
 	segments sureSegments
 	features *features
+	farEnds  *farEnds
 	now      laneDevice // what the lane knows of the device
 	why      error      // why the device could not be asked
 }
@@ -62,6 +63,9 @@ func (i *Interface) loadLane() error {
 	if err == nil {
 		i.lane.features, err = askFeatures()
 	}
+	if err == nil {
+		i.lane.farEnds, err = askFarEnds()
+	}
 	return err
 }
 
@@ -96,10 +100,14 @@ func (i *Interface) joinLane() error {
 		var has uint64
 		has, i.lane.why = i.lane.features.of(i.dev.index)
 		d.redirect = has&featureNdoXmit != 0
-		// A veth device says that it can do that whatever its far end can; and where that
-		// has no program of its own, only GRO, nobody wakes it up for what comes so
-		// (veth_xdp_flush in the kernel's drivers/net/veth.c).
-		d.tx = has&featureBasic != 0 && i.dev.driver != "veth"
+		d.tx = has&featureBasic != 0
+		if i.dev.driver == "veth" {
+			// It says that it can do that whatever its far end can; and where that has no
+			// program of its own, only GRO, nobody wakes it up for what comes so
+			// (veth_xdp_flush in the kernel's drivers/net/veth.c). What can't be asked redirects.
+			native, err := i.lane.farEnds.native(i.dev.index)
+			d.tx = d.tx && native && err == nil
+		}
 	}
 	if err := i.cfg.Lane.set(i, i.cfg.ID, d); err != nil {
 		return err
@@ -124,6 +132,7 @@ func (i *Interface) leaveLane() error {
 		return nil
 	}
 	i.lane.features.close()
+	i.lane.farEnds.close()
 	i.segments.sure = sureSegments{}
 	return errors.Join(i.cfg.Lane.forget(i), i.lane.program.Close(), i.lane.counters.Close(), i.lane.segments.close())
 }
