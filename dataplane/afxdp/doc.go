@@ -80,7 +80,7 @@
 // So packets of IPv6 and what needs an answer are never plain.
 //
 //	table        regions root4, slots and lines are BPF arrays, mapped (laneMemory)
-//	segments     a bit for each /24 that is in one as a whole spares the search for the longest prefix
+//	segments     a bit for each /24 that is in one as a whole, 2 MiB an interface, spares the search for the longest prefix
 //	freeing      the program is a fib.Foreign: Lane.Synchronize waits for its runs
 //	rules        a map of maps: a change replaces the inner map, so no frame sees half of one
 //	interfaces   a DEVMAP by port ID; flags and MTUs are part of the rules
