@@ -29,12 +29,14 @@ type laneCase struct {
 	eips, stride int
 	bound        bool
 	options      encap.Options
+	segments     int // of a /24 each; 0: one for all
 }
 
 var laneCases = []laneCase{
 	{name: "1EIP", eips: 1, stride: 1, bound: true},
 	{name: "256EIPs", eips: 256, stride: 1, bound: true},
 	{name: "256EIPs-OVN", eips: 256, stride: 1, bound: true, options: encap.OVNOptions(2, 1)},
+	{name: "256EIPs-of-1000-segments", eips: 256, stride: 1, bound: true, segments: 1000},
 	{name: "1MEIPs", eips: 1 << 20, stride: 1, bound: true},
 	{name: "1MEIPs-16-to-a-24", eips: 1 << 20, stride: 16, bound: true},
 	{name: "unbound", eips: 1 << 20, stride: 1},
@@ -177,7 +179,7 @@ func (m *laneMeasured) lane() *ebpf.Program {
 			return err
 		}
 		m.Cleanup(func() { require.NoError(m, i.Close()) })
-		return i.SetSegments([]netip.Prefix{segment})
+		return i.SetSegments(m.announced())
 	}))
 	require.NoError(m, lane.SetRules((&dataplane.Rules{}).Plain()))
 	l, err := m.topology.gateway.Link(portNames[0])
@@ -186,6 +188,17 @@ func (m *laneMeasured) lane() *ebpf.Program {
 	require.NoError(m, err)
 	m.Cleanup(func() { require.NoError(m, p.Close()) })
 	return p
+}
+
+// announced are the segments: those that the EIPs are in, and others.
+func (m *laneMeasured) announced() (all []netip.Prefix) {
+	if m.segments == 0 {
+		return []netip.Prefix{segment}
+	}
+	for i := range m.segments {
+		all = append(all, netip.PrefixFrom(lastEIP(1+i<<8), 24))
+	}
+	return all
 }
 
 // laneResolver knows the way to every VTEP: back.
