@@ -18,7 +18,8 @@
 //	flush.go       completions and the kick that makes the kernel send
 //	health.go      link down, interface gone, recovery
 //	lane.go        Lane: what the fast lanes of all interfaces share; lane_memory.go the table's memory
-//	lane_interface.go   an interface's part of it; features.go what its device can do
+//	lane_interface.go   an interface's part of it; features.go and farend.go what its device can do
+//	lane_segments.go    which segments its program need not look up
 //	wait.go        sleeping until a frame comes
 //	status.go      what was asked for, what was got, what the kernel counts
 //	explain.go     errors of the kernel in words: what is missing and who can give it
@@ -79,6 +80,7 @@
 // So packets of IPv6 and what needs an answer are never plain.
 //
 //	table        regions root4, slots and lines are BPF arrays, mapped (laneMemory)
+//	segments     a bit for each /24 that is in one as a whole, 2 MiB an interface, spares the search for the longest prefix
 //	freeing      the program is a fib.Foreign: Lane.Synchronize waits for its runs
 //	rules        a map of maps: a change replaces the inner map, so no frame sees half of one
 //	interfaces   a DEVMAP by port ID; flags and MTUs are part of the rules
@@ -142,9 +144,12 @@
 // On veth, a full ring drops unless the port's end has a real queue: tc qdisc
 // replace dev PORT root pfifo limit 1000 makes it hold the sender back instead. For
 // an XDP program to redirect frames into a veth end, the lane's among them, the peer needs a
-// program or GRO on (ethtool -K PEER gro on). Status says so where it has not. For XDP_TX a
-// program is needed, so the lane redirects to the same device there. What it redirects does not
-// pass that pfifo: a full ring drops.
+// program or GRO on (ethtool -K PEER gro on). Status says so where it has not. With a program in native
+// mode frames that leave by the device that they came in on are returned (XDP_TX), which takes
+// less; with GRO alone they would lie there until something else wakes the peer up, so they are
+// redirected. Which it is the lane sees at its next Refresh, so where a peer's program goes away
+// frames may be late or lost until then. To see a peer in another network namespace takes CAP_NET_ADMIN there;
+// who can't is redirected to. What the lane sends does not pass that pfifo: a full ring drops.
 //
 // The lane wants Linux 6.3, which can tell what a device takes, and CAP_PERFMON beside the others.
 //

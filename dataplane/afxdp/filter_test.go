@@ -29,7 +29,7 @@ func newFilterBench(t *testing.T) *filterBench {
 	i := &Interface{cfg: InterfaceConfig{Name: "none"}}
 	require.NoError(t, i.load())
 	t.Cleanup(func() { require.NoError(t, i.objs.Close()) })
-	i.segments = segments{maps: &i.objs.filterMaps, have: make(map[netip.Prefix]filterAction)}
+	i.segments = i.newSegments()
 	require.NoError(t, i.setOwnMAC(device{mac: gwMAC}))
 	return &filterBench{t, i}
 }

@@ -3,7 +3,6 @@ package afxdp
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"sync"
 	"syscall"
@@ -81,7 +80,7 @@ func Open(cfg InterfaceConfig) (_ *Interface, err error) {
 		return nil, err
 	}
 	i.register = xdp.Program{Program: i.objs.EipgwFilter, Queues: i.objs.Queues, Sockets: i.objs.Sockets}
-	i.segments = segments{maps: &i.objs.filterMaps, have: make(map[netip.Prefix]filterAction)}
+	i.segments = i.newSegments()
 	if err := i.attach(dev); err != nil {
 		return nil, err
 	}

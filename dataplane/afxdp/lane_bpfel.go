@@ -99,6 +99,7 @@ const (
 	laneProgEipgwFilter   = "eipgw_filter"
 	laneProgEipgwLane     = "eipgw_lane"
 	laneVarLanePort       = "lane_port"
+	laneVarLaneSegments   = "lane_segments"
 	laneVarUnusedRules    = "unused_rules"
 )
 
@@ -170,8 +171,9 @@ type laneMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type laneVariableSpecs struct {
-	LanePort    *ebpf.VariableSpec `ebpf:"lane_port"`
-	UnusedRules *ebpf.VariableSpec `ebpf:"unused_rules"`
+	LanePort     *ebpf.VariableSpec `ebpf:"lane_port"`
+	LaneSegments *ebpf.VariableSpec `ebpf:"lane_segments"`
+	UnusedRules  *ebpf.VariableSpec `ebpf:"unused_rules"`
 }
 
 // laneObjects contains all objects after they have been loaded into the kernel.
@@ -229,8 +231,9 @@ func (m *laneMaps) Close() error {
 //
 // It can be passed to loadLaneObjects or ebpf.CollectionSpec.LoadAndAssign.
 type laneVariables struct {
-	LanePort    *ebpf.Variable `ebpf:"lane_port"`
-	UnusedRules *ebpf.Variable `ebpf:"unused_rules"`
+	LanePort     *ebpf.Variable `ebpf:"lane_port"`
+	LaneSegments *ebpf.Variable `ebpf:"lane_segments"`
+	UnusedRules  *ebpf.Variable `ebpf:"unused_rules"`
 }
 
 // lanePrograms contains all programs after they have been loaded into the kernel.

@@ -16,7 +16,9 @@ import (
 type onLane struct {
 	program  *ebpf.Program // instead of the filter where the mode is native
 	counters *ebpf.Map
+	segments sureSegments
 	features *features
+	farEnds  *farEnds
 	now      laneDevice // what the lane knows of the device
 	why      error      // why the device could not be asked
 }
@@ -40,6 +42,7 @@ func (i *Interface) loadLane() error {
 	var objs struct {
 		lanePrograms
 		laneMaps
+		Variables *ebpf.Map `ebpf:".bss"`
 	}
 	if err := spec.LoadAndAssign(&objs, &ebpf.CollectionOptions{MapReplacements: shared}); err != nil {
 		if errors.Is(err, unix.EACCES) && len(missing(capPerfmon)) > 0 { // for its arithmetic with addresses
@@ -53,11 +56,15 @@ func (i *Interface) loadLane() error {
 		Queues: objs.Queues, Segments4: objs.Segments4, Segments6: objs.Segments6, Sockets: objs.Sockets,
 	}
 	i.lane.program, i.lane.counters = objs.EipgwLane, objs.LaneCounters
-	for _, m := range []*ebpf.Map{objs.FibRoot4, objs.FibSlots, objs.FibLines, objs.LaneRules, objs.LaneDevices} {
+	i.lane.segments, err = mapSure(spec, objs.Variables)
+	for _, m := range []*ebpf.Map{objs.FibRoot4, objs.FibSlots, objs.FibLines, objs.LaneRules, objs.LaneDevices, objs.Variables} {
 		err = errors.Join(err, m.Close()) // the program holds them
 	}
 	if err == nil {
 		i.lane.features, err = askFeatures()
+	}
+	if err == nil {
+		i.lane.farEnds, err = askFarEnds()
 	}
 	return err
 }
@@ -93,10 +100,14 @@ func (i *Interface) joinLane() error {
 		var has uint64
 		has, i.lane.why = i.lane.features.of(i.dev.index)
 		d.redirect = has&featureNdoXmit != 0
-		// A veth device says that it can do that whatever its far end can; and where that
-		// has no program of its own, only GRO, nobody wakes it up for what comes so
-		// (veth_xdp_flush in the kernel's drivers/net/veth.c).
-		d.tx = has&featureBasic != 0 && i.dev.driver != "veth"
+		d.tx = has&featureBasic != 0
+		if i.dev.driver == "veth" {
+			// It says that it can do that whatever its far end can; and where that has no
+			// program of its own, only GRO, nobody wakes it up for what comes so
+			// (veth_xdp_flush in the kernel's drivers/net/veth.c). What can't be asked redirects.
+			native, err := i.lane.farEnds.native(i.dev.index)
+			d.tx = d.tx && native && err == nil
+		}
 	}
 	if err := i.cfg.Lane.set(i, i.cfg.ID, d); err != nil {
 		return err
@@ -121,7 +132,9 @@ func (i *Interface) leaveLane() error {
 		return nil
 	}
 	i.lane.features.close()
-	return errors.Join(i.cfg.Lane.forget(i), i.lane.program.Close(), i.lane.counters.Close())
+	i.lane.farEnds.close()
+	i.segments.sure = sureSegments{}
+	return errors.Join(i.cfg.Lane.forget(i), i.lane.program.Close(), i.lane.counters.Close(), i.lane.segments.close())
 }
 
 // LaneCounters is what the lane has forwarded of what came in by an interface, by the

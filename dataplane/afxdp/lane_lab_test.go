@@ -67,7 +67,7 @@ func newLaneBench(t *testing.T) *laneBench {
 	b.i = &Interface{cfg: InterfaceConfig{ID: inPort, Name: "none", Lane: b.lane}, ctl: -1}
 	require.NoError(t, b.i.load())
 	t.Cleanup(func() { require.NoError(t, b.i.Close()) })
-	b.i.segments = segments{maps: &b.i.objs.filterMaps, have: map[netip.Prefix]filterAction{}}
+	b.i.segments = b.i.newSegments()
 	require.NoError(t, b.i.setOwnMAC(device{mac: gwMAC}))
 	require.NoError(t, b.i.SetSegments([]netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}))
 	ns := lab.T(t).NS("gw")

@@ -200,3 +200,25 @@ func TestLaneTakesPlainFrames(t *testing.T) {
 	verdict, _ := b.run(ip4{src: 198<<24 | 1, dst: 203<<24 | 113<<8 | 4, ttl: 64, protocol: 17}.frame())
 	assert.EqualValues(t, xdpPass, verdict)
 }
+
+// A frame in several buffers is left as it is, also where the first of them has all of the
+// packet and the others are padding.
+func TestLaneLeavesFramesInSeveralBuffers(t *testing.T) {
+	b := newLaneBench(t)
+	b.bindKinds(203<<24 | 113<<8)
+	kinds := len(b.kinds())
+	for _, padding := range []int{0, 2000, 3000, 6000, 9000} {
+		frame := ip4{
+			src: 198<<24 | 1, dst: 203<<24 | 113<<8 | uint32(kinds-1), ttl: 64, protocol: 17,
+			payload: make([]byte, 1000), padding: padding,
+		}.frame()
+		verdict, out := b.run(frame)
+		if padding > 2500 { // a page less headroom and what the kernel needs behind
+			assert.EqualValues(t, xdpPass, verdict, padding)
+			assert.Equal(t, frame, out, padding)
+			continue
+		}
+		assert.NotEqualValues(t, xdpPass, verdict, padding)
+		assert.Less(t, len(out), 1200, "padding is taken off")
+	}
+}

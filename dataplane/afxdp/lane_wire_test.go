@@ -2,6 +2,7 @@ package afxdp
 
 import (
 	"bytes"
+	"io"
 	"net/netip"
 	"os"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"github.com/eipgw/eipgw/dataplane/fib/fibtest"
 	"github.com/eipgw/eipgw/encap"
 	"github.com/eipgw/eipgw/perf/lab"
+	"github.com/eipgw/eipgw/perf/loadgen"
 )
 
 // laneWire is two veth pairs, gw0 to sw0 and gw1 to sw1, with the lane on the gateway's
@@ -111,7 +113,7 @@ func TestLaneOverVeth(t *testing.T) {
 	for n := range w.ifaces {
 		st := w.status(n)
 		require.NotNil(t, st.Lane)
-		assert.False(t, st.Lane.Redirects || st.Lane.Returns, "a veth device never returns")
+		assert.False(t, st.Lane.Redirects || st.Lane.Returns)
 		assert.Contains(t, joined(st.Notes), "far end takes none from a program")
 	}
 	for n, far := range []string{"sw0", "sw1"} {
@@ -126,6 +128,38 @@ func TestLaneOverVeth(t *testing.T) {
 		assert.Zero(t, c.Lost)
 		assert.Equal(t, c.Received+c.Frames*50, c.Sent)
 		assert.NotContains(t, joined(w.status(n).Notes), "fast lane")
+	}
+}
+
+// Where the far end has a program of its own, frames that go back where they came from are
+// returned, and redirected again when it is gone.
+func TestLaneReturnsOverVeth(t *testing.T) {
+	w := newLaneWire(t, ModeNative)
+	require.NoError(t, w.sw.GROOn("sw0"))
+	verdict := func() uint32 {
+		frame := ip4{src: 198<<24 | 1, dst: 203<<24 | 113<<8, ttl: 64, protocol: 17, payload: make([]byte, 18)}.frame()
+		mac := w.device("gw0").mac
+		copy(frame, mac[:])
+		v, err := w.ifaces[0].lane.program.Run(&ebpf.RunOptions{Data: frame, DataOut: make([]byte, 256)})
+		require.NoError(t, err)
+		return v
+	}
+	for range 2 {
+		require.NoError(t, w.lane.Refresh())
+		assert.False(t, w.status(0).Lane.Returns)
+		assert.EqualValues(t, xdpRedirect, verdict())
+		w.goes(0)
+		var program io.Closer
+		require.NoError(t, w.sw.Do(func() (err error) {
+			program, err = loadgen.Pass("sw0")
+			return err
+		}))
+		require.NoError(t, w.lane.Refresh())
+		assert.True(t, w.status(0).Lane.Returns)
+		assert.False(t, w.status(1).Lane.Returns)
+		assert.EqualValues(t, xdpTX, verdict())
+		w.goes(0)
+		require.NoError(t, program.Close())
 	}
 }
 

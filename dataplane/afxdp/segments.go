@@ -18,6 +18,17 @@ type segments struct {
 	want  []netip.Prefix
 	local []netip.Addr
 	have  map[netip.Prefix]filterAction // in the kernel now
+	sure  sureSegments                  // the same for the lane's program
+
+	settled bool // all of have is in sure
+}
+
+// newSegments is that of an interface whose maps are empty.
+func (i *Interface) newSegments() segments {
+	return segments{
+		maps: &i.objs.filterMaps, have: make(map[netip.Prefix]filterAction),
+		sure: i.lane.segments,
+	}
 }
 
 // SetSegments replaces the prefixes whose frames are redirected, of both families. A
@@ -117,7 +128,13 @@ func (s *segments) apply() error {
 	if err := s.fits(target); err != nil {
 		return err
 	}
-	for _, c := range plan(s.have, target) {
+	changes := plan(s.have, target)
+	if len(changes) == 0 && s.settled {
+		return nil
+	}
+	s.settled = false
+	s.sure.narrow(target)
+	for _, c := range changes {
 		if err := s.write(c); err != nil {
 			return err
 		}
@@ -127,6 +144,8 @@ func (s *segments) apply() error {
 			s.have[c.prefix] = c.action
 		}
 	}
+	s.sure.widen(s.have)
+	s.settled = true
 	return nil
 }
 

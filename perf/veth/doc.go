@@ -52,6 +52,7 @@
 //	testpmd.go    dpdk-testpmd
 //	kernel.go     the kernel's own routes into tunnels; routes.go loads a million of them
 //	xdp.go        an XDP program that does the whole job; bpf/, generate.go, bpf_bpfel.*
+//	feed_bpfel.*  makes frames for the benchmark of such programs and of the fast lane's
 //	ovs.go        Open vSwitch in userspace
 //	asavie.go     asavie/xdp used plainly; plain.go is the child process that does it
 //	napi.go       which CPU receives for a contender inside the kernel

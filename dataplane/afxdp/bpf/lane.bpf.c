@@ -5,6 +5,15 @@
 // know how to forward, or is not sure of, goes to the socket untouched. User space owns
 // all maps; the program writes only its counters.
 
+#include <linux/types.h>
+
+// Segments by /24: bit addr>>8 is set where all of it is a segment and no own address is in
+// it, so that nobody needs to look for the longest prefix. Where it is not, the prefix map
+// says.
+__u32 lane_segments[1 << 19];
+
+#define SURE_SEGMENT4(addr) (lane_segments[(addr) >> 13] >> ((addr) >> 8 & 31) & 1)
+
 #include "xdp.bpf.c"
 
 #include "fib.h"
@@ -26,19 +35,6 @@
 
 // The ID of the interface that this copy of the program is on.
 const volatile __u32 lane_port = 0;
-
-struct ipv4 {
-	__u8 version_ihl;
-	__u8 tos;
-	__be16 len;
-	__be16 id;
-	__be16 fragment;
-	__u8 ttl;
-	__u8 protocol;
-	__be16 sum;
-	__be32 src;
-	__be32 dst;
-};
 
 // What is known of an interface.
 enum port_flag {
@@ -111,14 +107,39 @@ static __always_inline __u32 fold16(__u32 sum)
 	return ((sum >> 16) + sum) & 0xffff;
 }
 
+// The 32-bit words of an IPv4 header, RFC 791 section 3.1, in network order, which is to say
+// that the first byte is the lowest one.
+struct ipv4 {
+	__u32 start; // version and length of the header, TOS, length
+	__u32 fragment;
+	__u32 life; // TTL, protocol, checksum
+	__u64 addrs;
+};
+
+static __always_inline void load(struct ipv4 *ip, const __u8 *p)
+{
+	ip->start = *(const __u32 *)p;
+	ip->fragment = *(const __u32 *)(p + 4);
+	ip->life = *(const __u32 *)(p + 8);
+	ip->addrs = *(const __u64 *)(p + 12);
+}
+
+// Whether the checksum is right: the sum of all 16-bit words, like that of all 32-bit words,
+// is a multiple of 0xffff. The quotient of such a number is its product with what is the inverse of
+// 0xffff modulo 2^64; all others come out larger than the largest quotient.
 static __always_inline int sound_sum(const struct ipv4 *ip)
 {
-	const __u32 *w = (const void *)ip;
-	__u64 sum = (__u64)w[0] + w[1] + w[2] + w[3] + w[4];
+	__u64 sum = (__u64)ip->start + ip->fragment + ip->life + (__u32)ip->addrs + (ip->addrs >> 32);
 
-	sum = (sum >> 32) + (sum & 0xffffffff);
-	sum = (sum >> 32) + (sum & 0xffffffff);
-	return fold16(sum) == 0xffff;
+	return sum * 0xfffefffefffeffffULL <= ~0ULL / 0xffff;
+}
+
+// The word with one hop less, RFC 1624: as encap.DecrementTTL.
+static __always_inline __u32 one_hop_less(__u32 life)
+{
+	__u64 x = (__u64)life + 0x10000 - 1;
+
+	return x >= 0xffff0000 ? x + 0x10000 : x;
 }
 
 static __always_inline int has_ports(__u8 protocol)
@@ -139,34 +160,57 @@ static __always_inline const struct rules *current_rules(void)
 struct way {
 	const struct entry *entry;
 	__u32 out;
-	__u32 n;     // bytes of header, 64 to 116
-	__u32 at;    // where in it the IP header begins
-	__u32 hash;  // of the flow
-	__u32 tos;   // outer
-	__u32 total; // bytes of the inner packet
-	__u32 pcp;   // whether the outer tag gets a priority
-	__u32 back;  // whether XDP_TX sends it
+	__u32 n;        // bytes of header, 64 to 116
+	__u32 at;       // where in it the IP header begins
+	__u32 hash;     // of the flow
+	__u32 tos;      // outer
+	__u32 total;    // bytes of the inner packet
+	__u32 life;     // its word with a hop less
+	__u32 received; // bytes of the frame
+	__u32 pcp;      // whether the outer tag gets a priority
+	__u32 back;     // whether XDP_TX sends it
 };
 
 struct block16 {
 	__u64 lo, hi;
 };
 
+// Finishes a header over IPv4 whose IP header is at ip.
+static __always_inline void finish4(__u8 *ip, const struct way *way, __u32 length, __u32 ports)
+{
+	__u32 tos = way->tos;
+
+	*(__be32 *)ip = bpf_htonl(0x45u << 24 | tos << 16 | length);
+	*(__be16 *)(ip + 10) = bpf_htons(~fold16(way->entry->sum + tos + length));
+	*(__be32 *)(ip + IPV4_LEN) = ports;
+	*(__be32 *)(ip + IPV4_LEN + 4) = bpf_htonl((length - IPV4_LEN) << 16);
+}
+
+// finish4 for IPv6.
+static __always_inline void finish6(__u8 *ip, const struct way *way, __u32 length, __u32 ports)
+{
+	length -= IPV6_LEN;
+	*(__be32 *)ip = bpf_htonl(6u << 28 | way->tos << 20 | way->hash >> 12);
+	*(__be16 *)(ip + 4) = bpf_htons(length);
+	*(__be32 *)(ip + IPV6_LEN) = ports;
+	*(__be32 *)(ip + IPV6_LEN + 4) = bpf_htonl(length << 16);
+}
+
 // Puts an entry's header in front of the frame, whose first n bytes are room for it: what
-// encap.Header.Apply does. inner is the EtherType of the packet behind it.
-static __always_inline int put_header(struct xdp_md *ctx, const struct way *way, __be16 inner)
+// encap.Header.Apply does, and encap.DecrementTTL.
+static __always_inline int put_header(struct xdp_md *ctx, const struct way *way)
 {
 	__u8 *data = (void *)(long)ctx->data;
 	const void *end = (const void *)(long)ctx->data_end;
 	const struct entry *e = way->entry;
-	__u32 n = way->n, tos = way->tos;
+	__u32 n = way->n;
 
 	OPAQUE(n);
 	if (n < MIN_HEADER || n > MAX_HEADER || (const void *)(data + MIN_HEADER) > end)
 		return -1;
-	__builtin_memcpy(data, e->header, MIN_HEADER);
-	if (way->pcp) // 802.1Q section 9.6
-		data[ETHER_LEN] = (data[ETHER_LEN] & 0x1f) | (tos & 0xe0);
+#pragma unroll
+	for (__u32 i = 0; i < MIN_HEADER; i += sizeof(struct block16))
+		*(struct block16 *)(data + i) = *(const struct block16 *)(e->header + i);
 	// The rest in blocks that reach back over what has been copied.
 #pragma unroll
 	for (__u32 i = 1; i <= 4; i++) {
@@ -180,42 +224,42 @@ static __always_inline int put_header(struct xdp_md *ctx, const struct way *way,
 			return -1;
 		*(struct block16 *)to = *(const struct block16 *)(e->header + off);
 	}
-	__u32 last = n - 2;
+	__u32 last = n - sizeof(__be16);
 	OPAQUE(last);
-	__u8 *type = data + last;
-	if ((const void *)(type + 2) > end)
+	if (last > MAX_HEADER)
 		return -1;
-	*(__be16 *)type = inner;
+	__u8 *type = data + last;
+	if ((const void *)(type + sizeof(__be16) + IPV4_LEN) > end)
+		return -1;
+	*(__be16 *)type = bpf_htons(ETHERTYPE_IPV4);
+	*(__u32 *)(type + sizeof(__be16) + 8) = way->life;
 
-	__u8 *ip = data + way->at; // inside of the first 64 bytes with all that follows
-	__u32 ports = bpf_htonl((0xc000 | (way->hash & 0x3fff)) << 16 | e->port);
 	__u32 length = n + way->total - way->at;
+	__u32 ports = bpf_htonl((0xc000 | (way->hash & 0x3fff)) << 16 | e->port);
+	if (way->at == ETHER_LEN && e->form == FORM_IPV4) {
+		finish4(data + ETHER_LEN, way, length, ports);
+		return 0;
+	}
+	if (way->pcp) // 802.1Q section 9.6
+		data[ETHER_LEN] = (data[ETHER_LEN] & 0x1f) | (way->tos & 0xe0);
+	__u8 *ip = data + way->at; // inside of the first 64 bytes with all that follows
 	if ((const void *)(ip + IPV6_LEN + UDP_LEN) > end)
 		return -1;
-	if (e->form == FORM_IPV4) {
-		*(__be32 *)ip = bpf_htonl(0x45u << 24 | tos << 16 | length);
-		*(__be16 *)(ip + 10) = bpf_htons(~fold16(e->sum + tos + length));
-		ip += IPV4_LEN;
-		length -= IPV4_LEN;
-	} else {
-		length -= IPV6_LEN;
-		*(__be32 *)ip = bpf_htonl(6u << 28 | tos << 20 | way->hash >> 12);
-		*(__be16 *)(ip + 4) = bpf_htons(length);
-		ip += IPV6_LEN;
-	}
-	*(__be32 *)ip = ports;
-	*(__be32 *)(ip + 4) = bpf_htonl(length << 16);
+	if (e->form == FORM_IPV4)
+		finish4(ip, way, length, ports);
+	else
+		finish6(ip, way, length, ports);
 	return 0;
 }
 
 // Makes room for the header and takes padding off. What fails leaves the frame as it was.
-static __always_inline int make_room(struct xdp_md *ctx, const struct way *way, __u32 received)
+static __always_inline int make_room(struct xdp_md *ctx, const struct way *way)
 {
 	int by = way->n - ETHER_LEN;
 
 	if (bpf_xdp_adjust_head(ctx, -by))
 		return -1;
-	int padding = received - ETHER_LEN - way->total;
+	int padding = way->received - ETHER_LEN - way->total;
 	if (padding > 0 && bpf_xdp_adjust_tail(ctx, -padding)) {
 		bpf_xdp_adjust_head(ctx, by);
 		return -1;
@@ -223,19 +267,21 @@ static __always_inline int make_room(struct xdp_md *ctx, const struct way *way, 
 	return 0;
 }
 
-static __always_inline int send(const struct way *way, __u32 received, struct carried *count)
+static __always_inline int send(const struct way *way)
 {
-	int verdict = XDP_TX;
+	__u32 out = way->out;
+	int verdict = way->back ? XDP_TX : bpf_redirect_map(&lane_devices, out, XDP_DROP);
+	struct carried *count = bpf_map_lookup_elem(&lane_counters, &out);
 
-	if (!way->back)
-		verdict = bpf_redirect_map(&lane_devices, way->out, XDP_DROP);
+	if (!count)
+		return XDP_ABORTED; // find_way has made sure that there is one
 	if (verdict == XDP_DROP) {
 		count->lost++;
 	} else {
 		count->frames++;
 		count->sent += way->n + way->total;
 	}
-	count->received += received;
+	count->received += way->received;
 	return verdict;
 }
 
@@ -265,93 +311,73 @@ static __always_inline int find_way(const struct rules *rules, __u32 value, stru
 	return 0;
 }
 
-// Decides about a frame of IPv4 without a tag; nothing of it is changed.
-static __always_inline int plain4(struct xdp_md *ctx, const struct rules *rules, struct way *way)
+// Decides about a frame of IPv4 without a tag, which is whole up to the IP header's end;
+// nothing of it is changed.
+static __always_inline int plain4(const __u8 *data, const void *end, struct way *way)
 {
-	const void *end = (const void *)(long)ctx->data_end;
-	const struct eth *eth = (const void *)(long)ctx->data;
-	const struct ipv4 *ip = (const void *)(eth + 1);
+	const struct rules *rules = current_rules();
+	__u32 in = lane_port;
+	struct ipv4 ip;
 
-	if ((const void *)(ip + 1) > end)
+	if (!rules || in >= MAX_PORTS || !(rules->ports[in].flags & PORT_UNTAGGED))
 		return -1;
-	__u32 total = bpf_ntohs(ip->len);
-	if (ip->version_ihl != 0x45 || ip->ttl <= 1 || ip->fragment & bpf_htons(0x3fff))
+	__u64 received = end - (const void *)data;
+	if (data[0] & 1 || received > MAX_FRAME)
 		return -1;
-	if (total < sizeof(*ip) || (const void *)((const __u8 *)ip + total) > end || !sound_sum(ip))
+	load(&ip, data + ETHER_LEN);
+	__u32 total = bpf_ntohs(ip.start >> 16);
+	if ((ip.start & 0xff) != 0x45 || (ip.life & 0xff) <= 1 || ip.fragment >> 16 & bpf_htons(0x3fff))
 		return -1;
-	__u32 src = bpf_ntohl(ip->src), dst = bpf_ntohl(ip->dst);
-	if (rules->first4[src >> 24] | rules->first4[dst >> 24] | rules->own4[own_hash4(src)])
+	if (total < IPV4_LEN || total + ETHER_LEN > received || !sound_sum(&ip))
 		return -1;
-	const __u8 *body = (const void *)(ip + 1);
-	if (rules->clamp && ip->protocol == PROTO_TCP) {
-		if ((const void *)(body + TCP_FLAGS + 1) > end || total < sizeof(*ip) + TCP_FLAGS + 1 || body[TCP_FLAGS] & TCP_SYN)
+	__u64 addrs = bpf_be64_to_cpu(ip.addrs);
+	if (rules->first4[addrs >> 56] | rules->first4[addrs >> 24 & 0xff] | rules->own4[own_hash4(addrs >> 32)])
+		return -1;
+	const __u8 *body = data + ETHER_LEN + IPV4_LEN;
+	__u8 protocol = ip.life >> 8;
+	if (rules->clamp && protocol == PROTO_TCP) {
+		if ((const void *)(body + TCP_FLAGS + 1) > end || total < IPV4_LEN + TCP_FLAGS + 1 || body[TCP_FLAGS] & TCP_SYN)
 			return -1;
 	}
-	__u64 transport = (__u64)ip->protocol << 32;
-	if (has_ports(ip->protocol) && total >= sizeof(*ip) + 4 && (const void *)(body + 4) <= end)
+	__u64 transport = (__u64)protocol << 32;
+	if (has_ports(protocol) && total >= IPV4_LEN + 4 && (const void *)(body + 4) <= end)
 		transport |= bpf_ntohl(*(const __be32 *)body);
-	way->hash = flow_hash4((__u64)src << 32 | dst, transport);
+	way->hash = flow_hash4(addrs, transport);
 	way->total = total;
-	way->tos = rules->tos[ip->tos];
-	return find_way(rules, lookup4(dst), way);
-}
-
-static __always_inline int forward4(struct xdp_md *ctx, const struct way *way)
-{
-	if (put_header(ctx, way, bpf_htons(ETHERTYPE_IPV4)))
-		return -1;
-	__u8 *data = (void *)(long)ctx->data;
-	const void *end = (const void *)(long)ctx->data_end;
-	__u32 n = way->n;
-	OPAQUE(n);
-	if (n > MAX_HEADER)
-		return -1;
-	struct ipv4 *ip = (void *)(data + n);
-	if ((const void *)(ip + 1) > end)
-		return -1;
-	__u32 sum = bpf_ntohs(ip->sum) + 0x0100;
-	ip->ttl--;
-	ip->sum = bpf_htons(sum + ((sum + 1) >> 16)); // RFC 1624, as encap.DecrementTTL
-	return 0;
+	way->received = received;
+	way->life = one_hop_less(ip.life);
+	way->tos = rules->tos[ip.start >> 8 & 0xff];
+	return find_way(rules, lookup4(addrs), way);
 }
 
 // Forwards a frame of the gateway's if it is plain; NOT_PLAIN leaves it as it was.
-static __always_inline int lane(struct xdp_md *ctx)
+static __always_inline int lane(struct xdp_md *ctx, const void *data, const void *end)
 {
-	const void *end = (const void *)(long)ctx->data_end;
-	const struct eth *eth = (const void *)(long)ctx->data;
-	const struct rules *rules = current_rules();
-	__u32 in = lane_port;
-	struct way way = {};
+	struct way way;
 
-	if (!rules || in >= MAX_PORTS || !(rules->ports[in].flags & PORT_UNTAGGED) || (const void *)(eth + 1) > end)
+	if (plain4(data, end, &way))
 		return NOT_PLAIN;
-	__u32 received = bpf_xdp_get_buff_len(ctx); // more than lies between data and data_end if there are several buffers
-	if (eth->dst[0] & 1 || received > MAX_FRAME || (const void *)eth + received > end)
+	// Each call of the kernel is a tenth of the program's time: only what is plain otherwise
+	// gets here. More than received is where there are several buffers.
+	if (bpf_xdp_get_buff_len(ctx) != way.received || make_room(ctx, &way))
 		return NOT_PLAIN;
-	if (eth->type != bpf_htons(ETHERTYPE_IPV4) || plain4(ctx, rules, &way))
-		return NOT_PLAIN;
-	struct carried *count = bpf_map_lookup_elem(&lane_counters, &way.out);
-	if (!count || make_room(ctx, &way, received))
-		return NOT_PLAIN;
-	if (forward4(ctx, &way))
+	if (put_header(ctx, &way))
 		return XDP_ABORTED; // make_room has made sure of every bound
-	return send(&way, received, count);
+	return send(&way);
 }
 
 SEC("xdp.frags")
 int eipgw_lane(struct xdp_md *ctx)
 {
+	const void *data = (const void *)(long)ctx->data, *end = (const void *)(long)ctx->data_end;
 	__u32 zero = 0;
-	struct counters *count = bpf_map_lookup_elem(&filter_counters, &zero);
-
-	if (!count)
-		return XDP_PASS;
 	enum owner owner = owner_of(ctx);
-	if (owner == OWNER_GATEWAY) {
-		int verdict = lane(ctx);
+
+	if (owner == OWNER_GATEWAY && data + ETHER_LEN + IPV4_LEN <= end && ((const struct eth *)data)->type == bpf_htons(ETHERTYPE_IPV4)) {
+		int verdict = lane(ctx, data, end);
 		if (verdict != NOT_PLAIN)
 			return verdict;
 	}
-	return deliver(ctx, owner, count);
+	struct counters *count = bpf_map_lookup_elem(&filter_counters, &zero);
+	return count ? deliver(ctx, owner, count) : XDP_PASS;
 }

@@ -117,6 +117,10 @@ static __always_inline __u64 mac_of(const __u8 *b)
 	return (__u64)*(const __u32 *)b | (__u64)*(const __u16 *)(b + 4) << 32;
 }
 
+#ifndef SURE_SEGMENT4
+#define SURE_SEGMENT4(addr) 0 // whether an address in host byte order is known to be in a segment
+#endif
+
 // Whether the frame at p is for a segment; p is the IP header and type its EtherType.
 static __always_inline int in_segment(const __u8 *p, const void *end, __be16 type)
 {
@@ -125,8 +129,11 @@ static __always_inline int in_segment(const __u8 *p, const void *end, __be16 typ
 	if (type == bpf_htons(ETHERTYPE_IPV4)) {
 		if ((const void *)(p + IPV4_LEN) > end)
 			return 0;
+		__be32 dst = *(const __be32 *)(p + IPV4_DST);
+		if (SURE_SEGMENT4(bpf_ntohl(dst)))
+			return 1;
 		struct prefix4 key = {.bits = 32};
-		__builtin_memcpy(key.addr, p + IPV4_DST, sizeof(key.addr));
+		__builtin_memcpy(key.addr, &dst, sizeof(key.addr));
 		action = bpf_map_lookup_elem(&segments4, &key);
 	} else if (type == bpf_htons(ETHERTYPE_IPV6)) {
 		if ((const void *)(p + IPV6_LEN) > end)
