@@ -212,8 +212,8 @@ func TestChurnReachesTheTable(t *testing.T) {
 func TestRoundWithChurn(t *testing.T) {
 	lab.Need(t, lab.Root, lab.Tool("go"), lab.Tool("nsenter"), lab.That(preconditions))
 	s := settings{
-		Arms: 1, EIPs: 300, Size: 64, Rate: 5000, Turns: 1, Steal: 1, Waiting: 1,
-		Warm: 10 * time.Millisecond, Time: 200 * time.Millisecond,
+		Arms: 1, EIPs: 300, Size: 64, Rate: 5000, Turns: 1, Steal: 1, Waiting: 1, Series: seriesChurn,
+		Warm: 500 * time.Millisecond, Time: 2 * time.Second, // a busy machine may do nothing for long
 		Loads: []float64{0.5}, TimedTurns: 1, TimedTime: time.Second,
 	}
 	c := &eipgw{settings: s, label: "one", exe: build(t)}

@@ -217,7 +217,7 @@ func TestRound(t *testing.T) {
 	for _, arms := range []int{1, 2} {
 		s := settings{
 			Arms: arms, EIPs: 16, Size: 64, Rate: 5000, Turns: 2, Retries: 1, Steal: 1, Waiting: 1,
-			Warm: 10 * time.Millisecond, Time: 100 * time.Millisecond,
+			Warm: 300 * time.Millisecond, Time: time.Second, // a busy machine may do nothing for long
 			Loads: []float64{0.5}, TimedTurns: 2, TimedTime: 500 * time.Millisecond, Idle: 50 * time.Millisecond,
 		}
 		ts, err := round(t.Context(), s, []contender{&eipgw{settings: s, label: "one", exe: exe}, &eipgw{settings: s, label: "two", exe: exe}})
@@ -245,7 +245,7 @@ func TestRoundWithFloods(t *testing.T) {
 	lab.Need(t, lab.Root, lab.Tool("go"), lab.Tool("nsenter"), lab.That(preconditions))
 	s := settings{
 		Arms: 1, EIPs: 16, Size: 64, Rate: 5000, Turns: 1, Retries: 0, Steal: 1, Waiting: 1,
-		Warm: 10 * time.Millisecond, Time: 200 * time.Millisecond, Hostile: "all", Share: 0.75, Exe: build(t),
+		Warm: 300 * time.Millisecond, Time: time.Second, Hostile: "all", Share: 0.75, Exe: build(t),
 	}
 	ts, err := round(t.Context(), s, contenders(s))
 	require.NoError(t, err)
