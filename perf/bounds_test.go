@@ -34,6 +34,7 @@ var boundsChecks = map[string]struct {
 	"encap/checksum.go Sum":       {3, "what is left of a packet that a loop has gone through in blocks; once a packet, and only over IPv6 with a checksum"},
 
 	"dataplane/fib/lookup4.go Reader.Lookup4": {3, "once per 64 addresses"},
+	"dataplane/fib/lookup4.go lookupDenseGo":  {1, "once per burst"},
 	"dataplane/fib/lookup6.go Reader.Lookup6": {3, "once per 64 addresses"},
 	"dataplane/fib/lookup6.go Reader.lookup6": {1, "once per burst"},
 	"dataplane/fib/lookup6.go Reader.long6":   {1, "once per burst"},

@@ -70,6 +70,7 @@
 //	reader.go      the readers' face; entry.go what they get
 //	lookup4.go     IPv4 in bursts
 //	lookup6.go     IPv6 in bursts
+//	dense_*.go     a burst of dense nodes only
 //	prefetch_*.go  nodes of a burst fetched at once
 //
 //	memory.go      regions, and where they come from (memory_linux.go)

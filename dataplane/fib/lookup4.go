@@ -15,7 +15,8 @@ const stage = 64
 // A lookup is up to two loads from anywhere in memory, the second of which needs what
 // the first brought. Each stage makes one of them for all addresses, in a loop
 // short enough that the processor has many under way: so the cache misses of a
-// burst overlap instead of adding up.
+// burst overlap instead of adding up. Where all nodes are dense that is all there is to
+// do; else nodes are fetched ahead of the second stage, whose loop is long then.
 func (r *Reader) Lookup4(dst []uint32, out []Value) {
 	out = out[:len(dst)]
 	for len(dst) > stage {
@@ -31,8 +32,8 @@ func (r *Reader) lookup4(dst []uint32, out []Value) {
 	}
 	root, lines := r.root4, r.lines
 	out = out[:len(dst)]
-	for i, d := range dst {
-		out[i] = Value(atomic.LoadUint32(wordAt(root, uintptr(d>>8))))
+	if lookupDense(root, lines, &dst[0], &out[0], len(dst)) {
+		return
 	}
 	prefetchNodes(lines, &out[0], (*byte)(unsafe.Pointer(&dst[0])), 4, len(dst))
 	for i, d := range dst {
@@ -49,6 +50,27 @@ func (r *Reader) lookup4(dst []uint32, out []Value) {
 		}
 		out[i] = Value(w)
 	}
+}
+
+// lookupDenseGo writes the root's word of each address to out and, where no word is packed
+// or single, puts what dense nodes have in its place. It says whether that was so.
+func lookupDenseGo(root, lines unsafe.Pointer, dst []uint32, out []Value) bool {
+	out = out[:len(dst)]
+	some := uint32(0)
+	for i, d := range dst {
+		w := atomic.LoadUint32(wordAt(root, uintptr(d>>8)))
+		some |= w
+		out[i] = Value(w)
+	}
+	if some >= firstPacked {
+		return false
+	}
+	for i, d := range dst {
+		if w := uint32(out[i]); w >= firstDense {
+			out[i] = Value(atomic.LoadUint32(inDense(lines, w, d&0xff)))
+		}
+	}
+	return true
 }
 
 // single is the word behind a single word for address byte b.
