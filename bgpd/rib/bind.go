@@ -15,34 +15,35 @@ import (
 // which are the path IDs of its claims, from 1.
 type binds struct {
 	mu      sync.Mutex
-	tunnels map[netip.Prefix]uint32
+	tunnels map[prefixKey]uint32
 }
 
 // Bind makes or replaces bindings of the source SourceAdmin, all of them or none; of one
 // prefix there is one at most. It refuses what policy would not accept now.
 func (r *RIB) Bind(bs ...fib.Binding) error {
 	for i := range bs {
-		if err := checkBind(&bs[i]); err != nil {
+		if err := checkBind(&bs[i], i > 0 && sameTunnels(bs[i].Tunnels, bs[i-1].Tunnels)); err != nil {
 			return err
 		}
 	}
 	r.binds.mu.Lock()
 	defer r.binds.mu.Unlock()
-	for i := range bs {
-		if err := r.mayBind(&bs[i], r.binds.tunnels[bs[i].Prefix] > 0); err != nil {
-			return err
-		}
+	held, err := r.mayBind(bs)
+	if err != nil {
+		return err
 	}
-	u := Update{Source: SourceAdmin}
-	for _, b := range bs {
-		r.binds.set(&u, b.Prefix, b.Tunnels)
-	}
-	r.Update(u)
+	r.claim(bs, held)
 	return nil
 }
 
-// checkBind says what is wrong with a binding in itself.
-func checkBind(b *fib.Binding) error {
+// sameTunnels says whether two bindings have one list of tunnels between them, as those of one
+// request do.
+func sameTunnels(a, b []encap.Tunnel) bool {
+	return len(a) == len(b) && len(a) > 0 && &a[0] == &b[0]
+}
+
+// checkBind says what is wrong with a binding in itself, whose tunnels may have been checked.
+func checkBind(b *fib.Binding, checked bool) error {
 	prefix, ok := cleanPrefix(b.Prefix)
 	switch {
 	case !ok:
@@ -51,6 +52,9 @@ func checkBind(b *fib.Binding) error {
 		return fmt.Errorf("rib: bind %s: bits beyond the length, expected %s", b.Prefix, prefix)
 	case len(b.Tunnels) == 0 || len(b.Tunnels) > fib.MaxTunnels:
 		return fmt.Errorf("rib: bind %s: %d tunnels, expected 1 to %d", prefix, len(b.Tunnels), fib.MaxTunnels)
+	}
+	if checked {
+		return nil
 	}
 	for _, t := range b.Tunnels {
 		if err := t.Validate(); err != nil {
@@ -64,52 +68,87 @@ func checkBind(b *fib.Binding) error {
 func (r *RIB) Unbind(prefix netip.Prefix) error {
 	r.binds.mu.Lock()
 	defer r.binds.mu.Unlock()
-	if r.binds.tunnels[prefix] == 0 {
+	held := uint32(0)
+	if clean, ok := cleanPrefix(prefix); ok && clean == prefix {
+		held = r.binds.tunnels[keyOf(prefix)]
+	}
+	if held == 0 {
 		return fmt.Errorf("rib: unbind %s: expected a prefix that was bound at runtime", prefix)
 	}
-	u := Update{Source: SourceAdmin}
-	r.binds.set(&u, prefix, nil)
-	r.Update(u)
+	r.claim([]fib.Binding{{Prefix: prefix}}, []uint32{held})
 	return nil
 }
 
-// set adds to the update what makes tunnels those of the prefix.
-func (b *binds) set(u *Update, prefix netip.Prefix, tunnels []encap.Tunnel) {
+// claim queues what makes the bindings those of the admin source. held is how many tunnels each
+// prefix had; binds.mu is held. Bindings that share their tunnels share all but prefix and ID.
+func (r *RIB) claim(bs []fib.Binding, held []uint32) {
+	if r.binds.tunnels == nil {
+		r.binds.tunnels = map[prefixKey]uint32{}
+	}
 	now := time.Now()
-	for i, t := range tunnels {
-		u.Set = append(u.Set, Path{Prefix: prefix, PathID: uint32(i + 1), Tunnel: t, Carrier: CarrierStatic, Learned: now})
-	}
-	for id := uint32(len(tunnels)) + 1; id <= b.tunnels[prefix]; id++ {
-		u.Remove = append(u.Remove, PathKey{prefix, id})
-	}
-	if b.tunnels == nil {
-		b.tunnels = map[netip.Prefix]uint32{}
-	}
-	if b.tunnels[prefix] = uint32(len(tunnels)); len(tunnels) == 0 {
-		delete(b.tunnels, prefix)
-	}
+	r.intake(SourceAdmin, func(in *intake) {
+		var paths []Path
+		mixed := false
+		for i := range bs {
+			b, k, had := &bs[i], keyOf(bs[i].Prefix), held[i]
+			if i == 0 || !sameTunnels(b.Tunnels, bs[i-1].Tunnels) {
+				mixed = i > 0
+				paths = make([]Path, len(b.Tunnels))
+				for j, t := range b.Tunnels {
+					paths[j] = Path{PathID: uint32(j + 1), Tunnel: t, Carrier: CarrierStatic, Learned: now}
+				}
+			}
+			if mixed { // the prefix may have been there before, with other tunnels
+				had = r.binds.tunnels[k]
+			}
+			for id := uint32(len(paths)) + 1; id <= had; id++ {
+				in.remove(PathKey{b.Prefix, id})
+			}
+			for j := range paths {
+				paths[j].Prefix = b.Prefix
+				in.set(&paths[j])
+			}
+			switch n := uint32(len(paths)); {
+			case n == 0:
+				delete(r.binds.tunnels, k)
+			case n != had:
+				r.binds.tunnels[k] = n
+			}
+		}
+	})
 }
 
-// mayBind says why a claim of the admin source would be refused that the binding
-// comes to. held says that it has bound the prefix already.
-func (r *RIB) mayBind(b *fib.Binding, held bool) error {
+// mayBind says why a claim of the admin source would be refused that a binding comes to, and how many
+// tunnels the admin source has bound each prefix to. binds.mu is held.
+func (r *RIB) mayBind(bs []fib.Binding) (held []uint32, err error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	src := r.sources[SourceAdmin]
 	if src == nil {
-		return errors.New("rib: bind: binding at runtime is not enabled")
+		return nil, errors.New("rib: bind: binding at runtime is not enabled")
 	}
-	for _, t := range b.Tunnels {
-		a := attrs{src: src, tunnel: [1]encap.Tunnel{t}}
-		var reason RefuseReason
-		if k := keyOf(b.Prefix); k.v6 {
-			reason = r.t6.judge(&node[key6]{key: k.key6(), bits: k.bits}, &a, held)
-		} else {
-			reason = r.t4.judge(&node[key4]{key: k.key4(), bits: k.bits}, &a, held)
+	held = make([]uint32, len(bs))
+	var list []attrs // of the tunnels
+	for i := range bs {
+		b, k := &bs[i], keyOf(bs[i].Prefix)
+		if i == 0 || !sameTunnels(b.Tunnels, bs[i-1].Tunnels) {
+			list = make([]attrs, len(b.Tunnels))
+			for j, t := range b.Tunnels {
+				list[j] = attrs{src: src, tunnel: [1]encap.Tunnel{t}}
+			}
 		}
-		if reason != RefuseNone {
-			return fmt.Errorf("rib: bind %s: %s", b.Prefix, a.refused(reason))
+		held[i] = r.binds.tunnels[k]
+		for j := range list {
+			reason := RefuseNone
+			if k.v6 {
+				reason = r.t6.judge(&node[key6]{key: k.key6(), bits: k.bits}, &list[j], held[i] > 0)
+			} else {
+				reason = r.t4.judge(&node[key4]{key: k.key4(), bits: k.bits}, &list[j], held[i] > 0)
+			}
+			if reason != RefuseNone {
+				return nil, fmt.Errorf("rib: bind %s: %s", b.Prefix, list[j].refused(reason))
+			}
 		}
 	}
-	return nil
+	return held, nil
 }

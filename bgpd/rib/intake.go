@@ -4,23 +4,36 @@ package rib
 // queued, and of several words on the same claim that wait together only the last
 // is kept. Update keeps neither u nor its slices.
 func (r *RIB) Update(u Update) {
-	in := intake{r: r, q: r.queue, now: r.elapsed()}
-	in.take(&u)
+	r.intake(u.Source, func(in *intake) { in.take(&u) })
+}
+
+// intake has say put into the queue what a source says.
+func (r *RIB) intake(id SourceID, say func(in *intake)) {
+	in := intake{r: r, q: r.queue, id: id, now: r.elapsed()}
+	in.run(say)
 	for _, f := range in.firsts {
 		r.logFirst(f)
 	}
 }
 
-func (in *intake) take(u *Update) {
+func (in *intake) run(say func(in *intake)) {
 	in.lock()
 	defer in.unlock()
-	in.src = in.r.sources[u.Source]
 	in.q.updates++
+	if in.src = in.r.sources[in.id]; in.src != nil {
+		in.epoch = in.src.epoch
+	}
+	say(in)
+	in.q.kick()
+}
+
+func (in *intake) take(u *Update) {
 	if in.src == nil {
-		in.unknown(u)
+		for i := range u.Set {
+			in.set(&u.Set[i])
+		}
 		return
 	}
-	in.epoch = in.src.epoch
 	if u.RemoveAll {
 		in.src.syncAsked = false
 		in.epoch++
@@ -42,19 +55,19 @@ func (in *intake) take(u *Update) {
 		in.src.syncAsked, in.src.syncTurn = true, in.q.turn
 		in.q.syncing = append(in.q.syncing, in.src)
 	}
-	in.q.kick()
 }
 
 // intake puts one update into the queue. It lets go of the lock now and then.
 type intake struct {
 	r     *RIB
 	q     *queue
-	src   *source
-	epoch uint32 // of what is said
+	id    SourceID
+	src   *source // nil: nobody has added it
+	epoch uint32  // of what is said
 	now   int64
 	left  int // claims until the lock is let go
 
-	last *Path // of which attr is the interned rest
+	last *Path // of which attr is the interned rest; only prefix and path ID of it may change
 	attr uint32
 
 	firsts []Refusal // to be logged when the lock is let go
@@ -80,6 +93,9 @@ func (in *intake) tick() {
 }
 
 func (in *intake) remove(k PathKey) {
+	if in.src == nil {
+		return
+	}
 	in.tick()
 	if p, ok := cleanPrefix(k.Prefix); ok {
 		in.q.put(op{key: keyOf(p), src: in.src, pathID: k.PathID, epoch: in.epoch, at: in.now})
@@ -88,12 +104,19 @@ func (in *intake) remove(k PathKey) {
 
 func (in *intake) set(p *Path) {
 	in.tick()
+	if in.src == nil {
+		in.refuse(Refusal{
+			Source: in.id, Prefix: p.Prefix, Reason: RefuseUnknownSource,
+			Detail: "no source of this name is configured",
+		})
+		return
+	}
 	prefix, ok := cleanPrefix(p.Prefix)
 	if !ok {
 		in.refuse(Refusal{Source: in.src.id, Prefix: p.Prefix, Reason: RefuseBadPrefix, Detail: "expected an IPv4 or IPv6 prefix"})
 		return
 	}
-	if in.last == nil || !in.last.same(p) {
+	if in.last != p && (in.last == nil || !in.last.same(p)) {
 		if err := p.Tunnel.Validate(); err != nil {
 			in.refuse(Refusal{Source: in.src.id, Prefix: prefix, Reason: RefuseBadTunnel, Detail: err.Error()})
 			return
@@ -113,16 +136,5 @@ func (in *intake) set(p *Path) {
 func (in *intake) refuse(f Refusal) {
 	if in.r.refusals.add(in.src, f) {
 		in.firsts = append(in.firsts, f)
-	}
-}
-
-// unknown refuses everything that a source says which nobody has added.
-func (in *intake) unknown(u *Update) {
-	for i := range u.Set {
-		in.tick()
-		in.refuse(Refusal{
-			Source: u.Source, Prefix: u.Set[i].Prefix, Reason: RefuseUnknownSource,
-			Detail: "no source of this name is configured",
-		})
 	}
 }

@@ -193,6 +193,20 @@ func TestBindMany(t *testing.T) {
 		require.NoError(t, b.Bind(fib.Binding{Prefix: pfx("203.0.113.7/32"), Tunnels: one}))
 		b.flush()
 		assert.Equal(t, "[10.0.0.1]", b.bindings()["203.0.113.7/32"])
+
+		// One list of tunnels among several, one prefix twice: its last binding holds.
+		require.NoError(t, b.Bind(
+			fib.Binding{Prefix: pfx("203.0.113.7/32"), Tunnels: two}, fib.Binding{Prefix: pfx("203.0.113.8/32"), Tunnels: two},
+			fib.Binding{Prefix: pfx("203.0.113.9/32"), Tunnels: two}, fib.Binding{Prefix: pfx("203.0.113.7/32"), Tunnels: one}))
+		b.flush()
+		for prefix, want := range map[string]string{
+			"203.0.113.7/32": "[10.0.0.1]", "203.0.113.8/32": "[10.0.0.1 10.0.0.2]", "203.0.113.9/32": "[10.0.0.1 10.0.0.2]",
+		} {
+			assert.Equal(t, want, b.bindings()[prefix], prefix)
+		}
+		require.NoError(t, b.Unbind(pfx("203.0.113.8/32")))
+		b.flush()
+		assert.NotContains(t, b.bindings(), "203.0.113.8/32")
 	})
 }
 

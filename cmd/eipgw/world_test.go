@@ -221,7 +221,7 @@ func (s *wordSpeaker) Reconfigure(c bgpd.Config) error {
 
 // world is a gateway in memory, running, with a client of its API.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	g       *gateway
 	devices []*memDevice
 	network *mapNetwork
@@ -292,7 +292,7 @@ func (w *world) parts() parts {
 }
 
 // newWorld starts a gateway with the configuration and waits until it is ready.
-func newWorld(t *testing.T, text string) *world {
+func newWorld(t testing.TB, text string) *world {
 	t.Helper()
 	dir := t.TempDir()
 	w := &world{

@@ -29,6 +29,6 @@
 // /healthz, /readyz, and profiles.
 //
 // Files: types.go and requests.go (all that goes over the socket), gateway.go (what
-// the daemon has to be), socket.go (one daemon per socket), server.go, client.go,
-// metrics.go, web.go. Package admintest has a fixed gateway for tests.
+// the daemon has to be), socket.go (one daemon per socket), server.go, bindmany.go (long
+// requests read quickly), client.go, metrics.go, web.go. Package admintest has a fixed gateway for tests.
 package admin

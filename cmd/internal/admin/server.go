@@ -259,7 +259,7 @@ func (a api) bind(r *http.Request) (any, error) {
 
 func (a api) bindMany(r *http.Request) (any, error) {
 	var b BindMany
-	if err := decode(r, &b); err != nil {
+	if err := decodeBindMany(r, &b); err != nil {
 		return nil, err
 	}
 	if len(b.Prefixes) == 0 || len(b.Prefixes) > maxPage {
@@ -288,15 +288,24 @@ func (a api) reload(r *http.Request) (any, error) { return a.g.Reload(r.Context(
 
 // decode reads a request's body, strictly.
 func decode(r *http.Request, v any) error {
-	d := json.NewDecoder(io.LimitReader(r.Body, maxRequest))
+	return decodeFrom(io.LimitReader(r.Body, maxRequest), v)
+}
+
+// decodeFrom reads one value, strictly.
+func decodeFrom(r io.Reader, v any) error {
+	d := json.NewDecoder(r)
 	d.DisallowUnknownFields()
 	if err := d.Decode(v); err != nil {
-		return invalid("the request is not what is expected here: %v", err)
+		return notExpected(err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return invalid("the request has something behind its end")
 	}
 	return nil
+}
+
+func notExpected(err error) error {
+	return invalid("the request is not what is expected here: %v", err)
 }
 
 // ParsePrefix reads a prefix without host bits; a bare address is its /32 or /128.
