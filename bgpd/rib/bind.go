@@ -12,10 +12,41 @@ import (
 )
 
 // binds is what the admin API has bound: the number of tunnels of each prefix,
-// which are the path IDs of its claims, from 1.
+// which are the path IDs of its claims, from 1. Neighbors lie together, see prefixKey.block,
+// since they change together.
 type binds struct {
-	mu      sync.Mutex
-	tunnels map[prefixKey]uint32
+	mu     sync.Mutex
+	blocks map[prefixKey]bindBlock // those that are not all zero
+	first  prefixKey               // of the block that was looked at last
+	block  bindBlock               // and what it holds
+}
+
+type bindBlock [16]uint8
+
+// The number of tunnels fits: the constant overflows when it does not.
+const _ = uint8(fib.MaxTunnels)
+
+func (b *binds) get(k prefixKey) uint32 {
+	first, place := k.block()
+	if b.blocks == nil || first != b.first {
+		b.first, b.block = first, b.blocks[first]
+	}
+	return uint32(b.block[place])
+}
+
+func (b *binds) set(k prefixKey, n uint32) {
+	if b.get(k) == n {
+		return
+	}
+	if b.blocks == nil {
+		b.blocks = map[prefixKey]bindBlock{}
+	}
+	_, place := k.block()
+	if b.block[place] = uint8(n); b.block == (bindBlock{}) {
+		delete(b.blocks, b.first)
+		return
+	}
+	b.blocks[b.first] = b.block
 }
 
 // Bind makes or replaces bindings of the source SourceAdmin, all of them or none; of one
@@ -70,7 +101,7 @@ func (r *RIB) Unbind(prefix netip.Prefix) error {
 	defer r.binds.mu.Unlock()
 	held := uint32(0)
 	if clean, ok := cleanPrefix(prefix); ok && clean == prefix {
-		held = r.binds.tunnels[keyOf(prefix)]
+		held = r.binds.get(keyOf(prefix))
 	}
 	if held == 0 {
 		return fmt.Errorf("rib: unbind %s: expected a prefix that was bound at runtime", prefix)
@@ -82,9 +113,6 @@ func (r *RIB) Unbind(prefix netip.Prefix) error {
 // claim queues what makes the bindings those of the admin source. held is how many tunnels each
 // prefix had; binds.mu is held. Bindings that share their tunnels share all but prefix and ID.
 func (r *RIB) claim(bs []fib.Binding, held []uint32) {
-	if r.binds.tunnels == nil {
-		r.binds.tunnels = map[prefixKey]uint32{}
-	}
 	now := time.Now()
 	r.intake(SourceAdmin, func(in *intake) {
 		var paths []Path
@@ -99,7 +127,7 @@ func (r *RIB) claim(bs []fib.Binding, held []uint32) {
 				}
 			}
 			if mixed { // the prefix may have been there before, with other tunnels
-				had = r.binds.tunnels[k]
+				had = r.binds.get(k)
 			}
 			for id := uint32(len(paths)) + 1; id <= had; id++ {
 				in.remove(PathKey{b.Prefix, id})
@@ -108,12 +136,7 @@ func (r *RIB) claim(bs []fib.Binding, held []uint32) {
 				paths[j].Prefix = b.Prefix
 				in.set(&paths[j])
 			}
-			switch n := uint32(len(paths)); {
-			case n == 0:
-				delete(r.binds.tunnels, k)
-			case n != had:
-				r.binds.tunnels[k] = n
-			}
+			r.binds.set(k, uint32(len(paths)))
 		}
 	})
 }
@@ -137,7 +160,7 @@ func (r *RIB) mayBind(bs []fib.Binding) (held []uint32, err error) {
 				list[j] = attrs{src: src, tunnel: [1]encap.Tunnel{t}}
 			}
 		}
-		held[i] = r.binds.tunnels[k]
+		held[i] = r.binds.get(k)
 		for j := range list {
 			reason := RefuseNone
 			if k.v6 {

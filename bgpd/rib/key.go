@@ -99,6 +99,17 @@ func keyOf(p netip.Prefix) prefixKey {
 func (k prefixKey) key4() key4 { return key4(k.hi >> 32) }
 func (k prefixKey) key6() key6 { return key6{k.hi, k.lo} }
 
+// block is k's place among up to 16 neighbors of its length, and the first of them.
+func (k prefixKey) block() (first prefixKey, place int) {
+	half, bits := &k.hi, k.bits
+	if bits > 64 {
+		half, bits = &k.lo, bits-64
+	}
+	place = int(*half >> (64 - bits) & 15)
+	*half &^= 15 << (64 - bits)
+	return k, place
+}
+
 func (k prefixKey) prefix() netip.Prefix {
 	var b [16]byte
 	binary.BigEndian.PutUint64(b[:8], k.hi)

@@ -68,7 +68,7 @@ func (t *table[K]) force(i uint32) {
 
 // apply does what the queue holds for one prefix.
 func (t *table[K]) apply(k K, bits uint8, ops []op) {
-	i := t.trie.find(k, bits)
+	i := t.trie.findNear(k, bits)
 	for j := range ops {
 		o := &ops[j]
 		if o.attr == 0 || o.src.gone {

@@ -16,26 +16,52 @@ type node[K key[K]] struct {
 type trie[K key[K]] struct {
 	nodes arena[node[K]]
 	root  uint32
+	near  uint32 // see findNear; 0 for none
 }
+
+// nearBits is how many bits shorter than a prefix a node is, at least, that covers its neighbors.
+const nearBits = 8
 
 // find returns the node of exactly this prefix, 0 when there is none. A branch
 // counts as none unless it has flags.
 func (t *trie[K]) find(k K, n uint8) uint32 {
-	i := t.root
+	i, _ := t.findFrom(t.root, k, n)
+	return i
+}
+
+// findNear is find for whoever changes the trie and looks for neighbors one after the other: it
+// begins at a node above the one before.
+func (t *trie[K]) findNear(k K, n uint8) (found uint32) {
+	from := t.root
+	if t.near != 0 {
+		if at := t.nodes.at(t.near); at.bits < n && k.common(at.key) >= at.bits {
+			from = t.near
+		}
+	}
+	found, t.near = t.findFrom(from, k, n)
+	return found
+}
+
+// findFrom looks among what lies below a node. near is the last node on the way, or the first, that
+// is so much shorter than the prefix that it covers its neighbors, too; 0 for none.
+func (t *trie[K]) findFrom(i uint32, k K, n uint8) (found, near uint32) {
 	for i != 0 {
 		at := t.nodes.at(i)
+		if at.bits+nearBits <= n {
+			near = i
+		}
 		if at.bits >= n {
 			if at.bits == n && at.key == k && (at.head != 0 || at.flags != 0) {
-				return i
+				return i, near
 			}
-			return 0
+			return 0, near
 		}
 		if k.common(at.key) < at.bits {
-			return 0
+			return 0, near
 		}
 		i = at.child[k.bit(at.bits)]
 	}
-	return 0
+	return 0, near
 }
 
 // insert returns the node of exactly this prefix and makes it where there is none.
@@ -106,6 +132,9 @@ func (t *trie[K]) splice(link *uint32) {
 		return
 	}
 	*link = at.child[0] | at.child[1]
+	if t.near == i {
+		t.near = 0
+	}
 	t.nodes.put(i)
 }
 

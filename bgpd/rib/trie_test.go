@@ -30,6 +30,7 @@ func trieAgainstMap[K key[K]](t *testing.T, v6 bool, of func(prefixKey) K) {
 	for step := range 8000 {
 		p := randomPrefix(rng, v6)
 		k := keyOf(p)
+		require.Equal(t, tr.find(of(k), k.bits), tr.findNear(of(k), k.bits), "%s", p)
 		switch i := tr.find(of(k), k.bits); {
 		case rng.IntN(100) < 48 && i != 0:
 			tr.nodes.at(i).head = 0

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+
+	"github.com/eipgw/eipgw/encap"
 )
 
 // change is a binding that has been checked, with its tunnels interned. It holds
@@ -36,8 +38,9 @@ func (c *Compiler) applyBatch(bs []Binding, rep *Report, left int) error {
 	}
 	c.t.reclaim()
 	c.changes = c.changes[:0]
+	var last interned
 	for i := range bs {
-		ch, err := c.check(&bs[i])
+		ch, err := c.check(&bs[i], &last)
 		if err != nil {
 			rep.Refused = append(rep.Refused, Refusal{bs[i].Prefix, err})
 			continue
@@ -46,8 +49,13 @@ func (c *Compiler) applyBatch(bs []Binding, rep *Report, left int) error {
 	}
 	c.changes = c.sorter.sort(c.changes)
 	wait := reclaimEvery
-	for i := range c.changes {
-		c.apply(&c.changes[i], rep, left)
+	for chs := c.changes; len(chs) > 0; {
+		n := neighbors(chs)
+		if n == 1 || !c.applyNeighbors(chs[:n], rep, left) {
+			c.apply(&chs[0], rep, left)
+			n = 1
+		}
+		chs = chs[n:]
 		if n := c.t.lines.bin.len(); n >= wait {
 			c.t.reclaim()
 			wait = c.t.lines.bin.len() + reclaimEvery
@@ -61,20 +69,35 @@ func (c *Compiler) applyBatch(bs []Binding, rep *Report, left int) error {
 	return nil
 }
 
-// check refuses what cannot be, and counts the binding for the set of its tunnels.
-func (c *Compiler) check(b *Binding) (change, error) {
+// interned is a list of tunnels of a binding, and the set that it is. Bindings that came together
+// often have one list between them.
+type interned struct {
+	tunnels []encap.Tunnel
+	set     *set
+}
+
+func (n *interned) is(tunnels []encap.Tunnel) bool {
+	return len(n.tunnels) == len(tunnels) && &n.tunnels[0] == &tunnels[0]
+}
+
+// check refuses what cannot be, and counts the binding for the set of its tunnels. last is the set
+// of the binding before.
+func (c *Compiler) check(b *Binding, last *interned) (change, error) {
 	if err := checkPrefix(b.Prefix); err != nil {
 		return change{}, err
 	}
 	k, is4 := keyOf(b.Prefix)
 	ch := change{Addr6: k.Addr6, bits: k.bits, is4: is4}
 	if len(b.Tunnels) > 0 {
-		s, err := c.intern(b.Tunnels)
-		if err != nil {
-			return change{}, fmt.Errorf("fib: %s: %w", b.Prefix, err)
+		if !last.is(b.Tunnels) {
+			s, err := c.intern(b.Tunnels)
+			if err != nil {
+				return change{}, fmt.Errorf("fib: %s: %w", b.Prefix, err)
+			}
+			*last = interned{b.Tunnels, s}
 		}
-		c.bind(s, 1)
-		ch.value = s.value
+		c.bind(last.set, 1)
+		ch.value = last.set.value
 	}
 	return ch, nil
 }
@@ -105,8 +128,52 @@ func (c *Compiler) apply(ch *change, rep *Report, left int) {
 	if old != 0 {
 		c.bind(c.sets[old], -1)
 	}
+	note(to, left, p)
+}
+
+// note adds a prefix to a list of the report.
+func note(to *[]netip.Prefix, left int, p netip.Prefix) {
 	if *to == nil {
 		*to = make([]netip.Prefix, 0, min(left, 1<<18))
 	}
 	*to = append(*to, p)
+}
+
+// neighbors is how many changes from the first on give one value to IPv4 addresses that follow each
+// other in one /24; 1 if that is none.
+func neighbors(chs []change) int {
+	first := &chs[0]
+	if !first.is4 || first.bits != 32 || first.value == 0 {
+		return 1
+	}
+	n := 1
+	for n < len(chs) && chs[n].is4 && chs[n].bits == 32 && chs[n].value == first.value &&
+		chs[n].Hi == first.Hi+uint64(n)<<32 && chs[n].Hi>>40 == first.Hi>>40 {
+		n++
+	}
+	return n
+}
+
+// applyNeighbors is apply for neighbors: they are painted as one. It says false when there is no
+// room for that, and has done nothing then.
+func (c *Compiler) applyNeighbors(chs []change, rep *Report, left int) bool {
+	first, v := chs[0].key(), chs[0].value
+	if c.t.room(first, true, v) != nil {
+		return false
+	}
+	for i := range chs {
+		chs[i].value = c.t.known4.put(chs[i].key(), v) // the old one
+	}
+	c.t.paintNeighbors(chs, v)
+	to := &rep.Programmed
+	if c.sets[v].word == 0 {
+		to = &rep.Unresolved
+	}
+	for i := range chs {
+		if old := chs[i].value; old != 0 {
+			c.bind(c.sets[old], -1)
+		}
+		note(to, left, chs[i].key().prefix(true))
+	}
+	return true
 }

@@ -136,6 +136,24 @@ func (t *Table) paintIn(r *rib, k key, is4 bool, v Value, tidy bool) {
 	}
 }
 
+// paintNeighbors paints IPv4 addresses that follow each other, all in one /24; the changes hold the
+// values that they had.
+func (t *Table) paintNeighbors(chs []change, v Value) {
+	p := &t.paint
+	some := false
+	p.tidy = false
+	for i := range chs {
+		p.tidy = p.tidy || chs[i].value != 0
+		some = some || chs[i].value != v
+	}
+	if some {
+		last := chs[len(chs)-1].last(32)
+		p.value, p.cover, p.single = uint32(v), last, len(chs) == 1
+		p.gap, p.more, p.rest = span{chs[0].Addr6, last}, true, gaps{done: true}
+		t.ipv4.paint(p)
+	}
+}
+
 // trim gives the memory of roots back that hold nothing.
 func (t *Table) trim() {
 	if t.known4.n == 0 {
