@@ -3,11 +3,13 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"testing"
 	"time"
 
@@ -24,16 +26,22 @@ const (
 	bindVTEPs = 16
 )
 
-// BenchmarkBindMany moves EIPs to another VTEP through the API, all 100 000 in order, as `go run ./perf/veth
-// -series churn` does: from the request's body to the answer, which comes when the table has it. It shows the CPU
+// BenchmarkBindMany moves EIPs to another VTEP through the API, 100 or 1000 with a request, all 100 000 in the order
+// of addresses, as `go run ./perf/veth -series churn` does, or in random order: from the request's body to the answer, which comes when the table has it. It shows the CPU
 // time of the whole process and its allocations, by EIP that moved; an iteration is a request.
 func BenchmarkBindMany(b *testing.B) {
 	for _, n := range []int{100, 1000} {
-		b.Run(fmt.Sprint(n), func(b *testing.B) { benchBindMany(b, n) })
+		places := make([]int, bindEIPs)
+		for i := range places {
+			places[i] = i
+		}
+		b.Run(fmt.Sprintf("%d/row", n), func(b *testing.B) { benchBindMany(b, places, n) })
+		rand.New(rand.NewPCG(1, 2)).Shuffle(bindEIPs, func(i, j int) { places[i], places[j] = places[j], places[i] })
+		b.Run(fmt.Sprintf("%d/random", n), func(b *testing.B) { benchBindMany(b, places, n) })
 	}
 }
 
-func benchBindMany(b *testing.B, n int) {
+func benchBindMany(b *testing.B, places []int, n int) {
 	w := newWorld(b, `
 gateway: {asn: 64512, router-id: 10.255.0.1, service-addresses: [10.255.0.1]}
 segments: [{prefix: 100.64.0.0/10}]
@@ -46,8 +54,8 @@ stop: {linger: 50ms}
 	for v := range bodies {
 		vtep := netip.AddrFrom4([4]byte{10, 1, 0, byte(v)})
 		w.network.way(vtep, fibtest.Adjacency(fib.PortID(1), netip.MustParseAddr("10.0.0.1"), 1))
-		for from := 0; from < bindEIPs; from += n {
-			bodies[v] = append(bodies[v], bindBody(vtep, 5000+v, from, n))
+		for some := range slices.Chunk(places, n) {
+			bodies[v] = append(bodies[v], bindBody(vtep, 5000+v, some))
 		}
 	}
 	h := admin.NewHandler(w.g, discard)
@@ -81,15 +89,15 @@ stop: {linger: 50ms}
 	b.ReportMetric(float64(after.TotalAlloc-before.TotalAlloc)/float64(done), "B/change")
 }
 
-// bindBody asks for n EIPs from the given one on to have a tunnel.
-func bindBody(vtep netip.Addr, vni, from, n int) []byte {
+// bindBody asks for the EIPs at these places to have a tunnel.
+func bindBody(vtep netip.Addr, vni int, places []int) []byte {
 	var body bytes.Buffer
 	fmt.Fprintf(&body, `{"tunnels":[{"vtep":"%s","vni":%d}],"prefixes":[`, vtep, vni)
-	for i := from; i < from+n; i++ {
-		if i > from {
+	for i, at := range places {
+		if i > 0 {
 			body.WriteByte(',')
 		}
-		fmt.Fprintf(&body, `"100.%d.%d.%d/32"`, 64+i>>16, i>>8&0xff, i&0xff)
+		fmt.Fprintf(&body, `"100.%d.%d.%d/32"`, 64+at>>16, at>>8&0xff, at&0xff)
 	}
 	body.WriteString("]}")
 	return body.Bytes()
