@@ -133,6 +133,45 @@ func TestPaintOne(t *testing.T) {
 	assert.Zero(t, a.inUse())
 }
 
+// TestSimple: no dense node that could be packed is taken for one that cannot.
+func TestSimple(t *testing.T) {
+	table, _ := newTable(t, TableOptions{})
+	a := table.lines
+	r := rand.New(rand.NewPCG(1, 1))
+	var in runs
+	n := map[[2]bool]int{}
+	for range 5000 {
+		ws := randomWords(r)
+		for range r.IntN(60) { // single addresses next to each other, and far apart
+			ws[r.IntN(256)&^1] = uint32(r.IntN(5))
+		}
+		toRuns(&ws, &in)
+		require.NoError(t, a.room(chunkLines))
+		w := a.makeDense(&in, 0)
+		simple, packable := a.simple(w), a.packed.pack(&in, true)
+		require.True(t, simple || !packable)
+		n[[2]bool{simple, packable}]++
+		a.retire(w)
+		table.reclaim()
+	}
+	assert.Greater(t, n[[2]bool{false, false}], 500)
+	assert.Greater(t, n[[2]bool{true, true}], 500)
+
+	var ws [256]uint32 // as many changes as fit: 12 single addresses in each line
+	for q := range 4 {
+		for i := range 12 {
+			ws[64*q+2*i+1] = 1
+		}
+	}
+	toRuns(&ws, &in)
+	require.NoError(t, a.room(chunkLines))
+	assert.True(t, a.packed.pack(&in, false))
+	w := a.makeDense(&in, 0)
+	assert.True(t, a.simple(w))
+	a.retire(w)
+	table.reclaim()
+}
+
 func TestOnes(t *testing.T) {
 	for _, x := range []uint64{0, 1, 1 << 63, ^uint64(0), 0x123456789abcdef0} {
 		n := uint32(0)

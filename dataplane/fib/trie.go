@@ -177,16 +177,25 @@ func (a *arena) tidy(w uint32) uint32 {
 	return a.repack(r, w)
 }
 
+// quarterChanges is how often the word changes at most from one address to the next in a quarter of a
+// node that can be packed: a quarter lies in one line, which has word 0 and 12 more, and each stands for
+// a run, or for a single address, with a change before it and one behind. One more change may lie before the quarter.
+const quarterChanges = 2*12 + 1
+
 // simple says whether a dense node has few enough runs that it may be packed again.
 func (a *arena) simple(w uint32) bool {
 	words := (*[256]uint32)(a.nodeAt(w))
-	changes, last := 0, words[0]
-	for _, w := range words {
-		if w != last {
-			last = w
-			if changes++; changes > 2*maxWords {
-				return false
+	all, last := 0, words[0]
+	for q := 0; q < len(words); q += 64 {
+		changes := 0
+		for _, w := range words[q : q+64] {
+			if w != last {
+				changes++
 			}
+			last = w
+		}
+		if all += changes; changes > quarterChanges || all > 2*maxWords {
+			return false
 		}
 	}
 	return true
