@@ -162,7 +162,7 @@ func (r *RIB) mayBind(bs []fib.Binding) (held []uint32, err error) {
 		}
 		held[i] = r.binds.get(k)
 		for j := range list {
-			reason := RefuseNone
+			var reason RefuseReason
 			if k.v6 {
 				reason = r.t6.judge(&node[key6]{key: k.key6(), bits: k.bits}, &list[j], held[i] > 0)
 			} else {
