@@ -18,7 +18,7 @@
 //  3. The list of prefixes takes the change. It says which addresses it concerns:
 //     those that the prefix covers and no longer prefix in it does. When a prefix
 //     goes, it says what they fall back to.
-//  4. These addresses are painted with the Value. Whatever takes another shape is
+//  4. These addresses are painted with the Value, neighbors in one go. Whatever takes another shape is
 //     built apart, and takes the place of the old by one store.
 //  5. What has been replaced is freed when no reader can hold it any more.
 //

@@ -8,6 +8,9 @@
 // second. What counts is the CPU time of the thread. A figure is the median of all turns; a ratio is that of the turns next to each other,
 // and its spread the quartiles.
 //
+// Both sides get keys in host byte order and give a number for each, and whether there is one.
+// What else is timed is eipgw's: the epoch of each burst.
+//
 // rte_lpm runs as a process of its own: a small C program, built with cc and pkg-config,
 // see rtelpm/rtelpm.c. It takes part twice, with pages of 4 KiB and with huge pages, and what
 // counts is the better. It has no part where it could not have the EIPs: IPv6, and more
