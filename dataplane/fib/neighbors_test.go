@@ -22,7 +22,7 @@ func TestNeighbors(t *testing.T) {
 		base := g.c.Stats().Bytes
 		c := chooser{rand.New(rand.NewPCG(seed, 7)), false}
 		want := newNaive()
-		for step := range fib.Scaled(1500) {
+		for step := range fib.Scaled(300) {
 			var bs []fib.Binding
 			for range 1 + c.IntN(3) { // of several rows, those that are bound last hold
 				first, n := uint32(203<<24|c.IntN(3<<8)), []int{1, 2, 17, 256, 700}[c.IntN(5)]
