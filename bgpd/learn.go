@@ -1,326 +1,267 @@
 package bgpd
 
 import (
+	"context"
+	"fmt"
 	"net/netip"
-	"strings"
 	"time"
 
 	api "github.com/osrg/gobgp/v3/api"
 
+	"github.com/eipgw/eipgw/bgpd/bmp"
 	"github.com/eipgw/eipgw/bgpd/path"
 	"github.com/eipgw/eipgw/bgpd/rib"
 )
 
-// watchRequest asks for sessions going up and down, for routes as they come in
-// before policy, and for End-of-RIB, all in the order in which GoBGP handled them.
-//
-// Pre-policy is reported once for each UPDATE, post-policy once for each route, and
-// what is rejected after it never enters GoBGP's table.
-func watchRequest() *api.WatchEventRequest {
-	return &api.WatchEventRequest{
-		Peer: &api.WatchEventRequest_Peer{},
-		Table: &api.WatchEventRequest_Table{Filters: []*api.WatchEventRequest_Table_Filter{
-			{Type: api.WatchEventRequest_Table_Filter_ADJIN},
-			{Type: api.WatchEventRequest_Table_Filter_EOR},
-		}},
-	}
-}
+// stationWait is how long GoBGP may take to connect to the station, which it does at once
+// unless the machine does not let it.
+const stationWait = 10 * time.Second
 
-// event takes what GoBGP reports, on the one goroutine that GoBGP has for it. GoBGP
-// queues without bound for whoever is slow here: it converts, hands over, and calls
-// nothing of GoBGP.
-func (s *Speaker) event(r *api.WatchEventResponse) {
-	if t := r.GetTable(); t != nil {
-		s.routes(t.Paths)
-		return
-	}
-	p := r.GetPeer()
-	switch p.GetType() {
-	case api.WatchEventResponse_PeerEvent_INIT, api.WatchEventResponse_PeerEvent_STATE:
-	default: // or the late end of a deleted peer, when there may be another one already
-		return
-	}
-	st := p.GetPeer().GetState()
-	addr, err := netip.ParseAddr(st.GetNeighborAddress())
+// learner takes what GoBGP tells the station, on the station's goroutine. What happens to
+// a session and what is said in it come here in order. GoBGP queues without bound for
+// whoever is slow here: it converts, hands over, and calls nothing of GoBGP.
+type learner struct{ *Speaker }
+
+// openStation makes GoBGP tell all that happens from now on.
+func (s *Speaker) openStation() error {
+	st, err := bmp.Listen(s.log, learner{s})
 	if err != nil {
-		return
+		return fmt.Errorf("bgpd: station for the BGP library: %w", err)
 	}
-	s.stateChanged(addr.Unmap(), stateChange{
-		state:    strings.ToLower(st.GetSessionState().String()),
-		local:    addrOrZero(p.GetPeer().GetTransport().GetLocalAddress()),
-		routerID: addrOrZero(st.GetRouterId()),
+	s.station = st
+	at := st.Addr()
+	err = s.lib.AddBmp(context.Background(), &api.AddBmpRequest{
+		Address: at.Addr().String(), Port: uint32(at.Port()), Policy: api.AddBmpRequest_PRE,
 	})
-}
-
-func addrOrZero(s string) netip.Addr {
-	a, err := netip.ParseAddr(s)
 	if err != nil {
-		return netip.Addr{}
+		return fmt.Errorf("bgpd: station for the BGP library: %w", err)
 	}
-	return a.Unmap().WithZone("")
-}
-
-// routes hands what one peer said in one UPDATE to the RIB.
-func (s *Speaker) routes(paths []*api.Path) {
-	if len(paths) == 0 {
-		return
-	}
-	addr := addrOrZero(paths[0].NeighborIp)
-	s.mu.Lock()
-	ses := s.sessions[addr]
-	if ses == nil || ses.peer == nil { // a switch, or gone meanwhile
-		s.mu.Unlock()
-		return
-	}
-	if path.IsEndOfRIB(paths[0]) {
-		ses.ended = append(ses.ended, familyOfAPI(paths[0].GetFamily()))
-		s.mu.Unlock()
-		s.sync(ses)
-		return
-	}
-	now := time.Now()
-	ses.syncBy = now.Add(s.cfg.SyncWait)
-	batch := path.Batch{Peer: ses.peer, Paths: paths, Time: now, Discarded: s.discarded(ses, now)}
-	s.mu.Unlock()
-	for batch.Peer != nil {
-		u := s.conv.Update(batch)
-		batch.Peer = s.emitRoutes(ses, batch.Peer, u)
+	timer := time.NewTimer(stationWait)
+	defer timer.Stop()
+	select {
+	case <-st.Begun():
+		return nil
+	case <-timer.C:
+		return fmt.Errorf("bgpd: station for the BGP library: it has not connected to %s in %s; loopback must be usable", at, stationWait)
 	}
 }
 
-// emitRoutes hands over what was judged with peer. If the session is to be judged
-// with another by now it hands over nothing and returns that.
-func (s *Speaker) emitRoutes(ses *session, peer *path.Peer, u rib.Update) *path.Peer {
-	s.out.Lock()
-	defer s.out.Unlock()
-	s.mu.Lock()
-	now, trial := ses.peer, false
-	if now == peer {
-		ses.refused += uint64(len(u.Refused))
-		trial = ses.discards.heard(&u, s.conv.Suspects(), time.Now())
+// closeStation makes GoBGP let go of the station, for stop.
+func (s *Speaker) closeStation() error {
+	at := s.station.Addr()
+	err := s.lib.DeleteBmp(context.Background(), &api.DeleteBmpRequest{Address: at.Addr().String(), Port: uint32(at.Port())})
+	if err != nil {
+		return err
 	}
-	s.mu.Unlock()
-	if now != peer {
-		return now
-	}
-	if trial {
-		s.wake()
-	}
-	if !ses.closed && !s.stopped {
-		s.updates(u)
-	}
+	<-s.station.Ended()
 	return nil
 }
 
-func familyOfAPI(f *api.Family) Family {
-	if f.GetAfi() == api.Family_AFI_IP6 {
-		return IPv6
+// Begin is told when GoBGP has connected. The first time it has nothing to tell yet; later
+// it says again what it holds, but not quite as it came: see Update.
+func (l learner) Begin() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.begun {
+		l.retold = time.Now().Unix()
 	}
-	return IPv4
+	l.begun = true
 }
 
-// stateChange is what GoBGP says of a session.
-type stateChange struct {
-	state           string
-	local, routerID netip.Addr
+// Lost is told when GoBGP's connection has broken. All that was said since is in its
+// adj-RIB-in, so everything is judged anew from there.
+func (l learner) Lost(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.phase == phaseDone {
+		return
+	}
+	l.log.Error("bgpd: the BGP library's connection to its station has broken; all routes are judged anew", "error", err)
+	for addr, ses := range l.sessions {
+		if ses.up {
+			l.todo.relearn[addr] = time.Now()
+		}
+	}
+	l.wake()
 }
 
-// connected are the states in which somebody is there; a neighbor of a range exists
-// only in these.
-var connected = map[string]bool{"opensent": true, "openconfirm": true, stateUp: true}
+// Up begins a session.
+func (l learner) Up(up bmp.Session) {
+	c := connection{here: up.LocalPort, there: up.PeerPort}
+	l.out.Lock()
+	defer l.out.Unlock()
+	l.mu.Lock()
+	ses := l.sessionIn(up.Peer, stateUp)
+	switch {
+	case ses == nil, ses.said == c && ses.state != stateUp: // it is known to be over
+		l.mu.Unlock()
+		return
+	case ses.up && ses.conn == c: // told again
+		l.todo.relearn[up.Peer] = time.Now().Add(relearnWait)
+		l.mu.Unlock()
+		l.wake()
+		return
+	case ses.up: // its end was lost
+		l.mu.Unlock()
+		l.down(ses)
+		l.mu.Lock()
+		if ses = l.sessionIn(up.Peer, stateUp); ses == nil {
+			l.mu.Unlock()
+			return
+		}
+	}
+	now := time.Now()
+	ses.begin(&up, c, now)
+	ses.syncBy = now.Add(l.cfg.SyncWait)
+	if ses.n.Role == VirtualRouter {
+		ses.peer = ses.judge(&l.cfg)
+	}
+	l.todo.inspect[ses.addr] = true
+	n, source := ses.n, ses.source()
+	l.mu.Unlock()
+	l.log.Info("bgpd: session up", "neighbor", ses.addr, "name", n.name())
+	if n.Role == VirtualRouter && ses.dynamic && !l.stopped {
+		ses.closed = false
+		l.onSource(source)
+	}
+	l.wake()
+}
 
-// stateChanged follows a session. When it comes up its routes are told from then
-// on, when it goes down all of them are void at once.
-func (s *Speaker) stateChanged(addr netip.Addr, c stateChange) {
+// Down ends a session.
+func (l learner) Down(peer netip.Addr) {
+	l.out.Lock()
+	defer l.out.Unlock()
+	l.mu.Lock()
+	ses := l.sessions[peer]
+	l.mu.Unlock()
+	if ses != nil {
+		l.down(ses)
+		l.wake()
+	}
+}
+
+// down ends a session, if it is up: what was said in it is void at once. Caller holds out.
+func (s *Speaker) down(ses *session) {
 	s.mu.Lock()
-	ses := s.sessionIn(addr, c.state)
-	if ses == nil {
+	if !ses.up {
 		s.mu.Unlock()
 		return
 	}
-	wasUp := ses.up
-	s.advance(ses, c, time.Now())
-	up, stopping, n, why, source := ses.up, s.phase == phaseDone, ses.n, ses.lastError, ses.source()
-	s.mu.Unlock()
-	learns := n.Role == VirtualRouter
-	switch {
-	case up && !wasUp:
-		s.log.Info("bgpd: session up", "neighbor", addr, "name", n.name())
-		if learns && ses.dynamic {
-			s.open(ses, source)
-		}
-	case wasUp && !up && !stopping:
-		s.log.Warn("bgpd: session down", "neighbor", addr, "name", n.name(), "reason", why)
-		switch {
-		case learns && ses.dynamic:
-			s.close(ses)
-		case learns:
-			s.emit(ses, rib.Update{Source: ses.id, RemoveAll: true})
-		}
-	}
-	s.wake()
-}
-
-// sessionIn finds the session of a neighbor that is in a state, or makes it if the
-// neighbor is of a range and there. Nil is for whoever is deconfigured or gone
-// meanwhile. Caller holds mu.
-func (s *Speaker) sessionIn(addr netip.Addr, state string) *session {
-	if ses := s.sessions[addr]; ses != nil {
-		return ses
-	}
-	n := s.rangeOf(addr)
-	if n == nil || !connected[state] {
-		return nil
-	}
-	ses := newSession(addr, n)
-	s.sessions[addr] = ses
-	return ses
-}
-
-// advance brings a session into a new state. Caller holds mu.
-func (s *Speaker) advance(ses *session, c stateChange, now time.Time) {
-	wasUp := ses.up
-	ses.state = c.state
-	switch {
-	case c.state == stateUp && !wasUp:
-		ses.begin(c.local, c.routerID, now)
-		ses.syncBy = now.Add(s.cfg.SyncWait)
-		if ses.n.Role == VirtualRouter {
-			ses.peer = ses.judge(&s.cfg)
-		}
-		s.todo.inspect[ses.addr] = true
-	case c.state != stateUp && wasUp:
-		ses.end(now)
-		s.todo.revive[ses.addr] = now.Add(ses.n.IdleHold)
-	}
-	if ses.dynamic && !connected[c.state] {
+	now := time.Now()
+	ses.end(now)
+	s.todo.revive[ses.addr] = now.Add(ses.n.IdleHold)
+	delete(s.todo.relearn, ses.addr)
+	if ses.dynamic && !connected[ses.state] {
 		s.forget(ses)
 	}
-}
-
-// rangeOf is the configured range that addr lies in, or nil. Caller holds mu.
-func (s *Speaker) rangeOf(addr netip.Addr) *Neighbor {
-	for i := range s.cfg.Neighbors {
-		if n := &s.cfg.Neighbors[i]; n.Range.IsValid() && n.Range.Contains(addr) {
-			return n
-		}
-	}
-	return nil
-}
-
-// forget drops a session of a range, and keeps what people ask about first. Caller
-// holds mu.
-func (s *Speaker) forget(ses *session) {
-	delete(s.sessions, ses.addr)
-	r := s.ranges[ses.n.Range]
-	r.flaps += ses.flaps
-	r.refused += ses.refused
-	if ses.lastError != "" {
-		r.problem(ses.addr.String()+": "+ses.lastError, ses.errorTime)
-	}
-	s.ranges[ses.n.Range] = r
-}
-
-// sync tells the RIB that the initial dump of a session is in, once.
-func (s *Speaker) sync(ses *session) {
-	s.mu.Lock()
-	ready := ses.up && ses.n.Role == VirtualRouter && !ses.synced && ses.dumped(time.Now())
-	if ready {
-		ses.synced = true
-	}
+	stopping, n, why := s.phase == phaseDone, ses.n, ses.lastError
 	s.mu.Unlock()
-	if ready {
-		s.emit(ses, rib.Update{Source: ses.id, Synced: true})
-	}
-}
-
-// emit hands an update over, unless its source is gone.
-func (s *Speaker) emit(ses *session, u rib.Update) {
-	s.out.Lock()
-	defer s.out.Unlock()
-	if !ses.closed && !s.stopped {
-		s.updates(u)
-	}
-}
-
-// open makes ses a source, or tells what is new about it.
-func (s *Speaker) open(ses *session, src Source) {
-	s.out.Lock()
-	defer s.out.Unlock()
-	if !ses.closed && !s.stopped {
-		s.onSource(src)
-	}
-}
-
-// close voids what ses has said and ends it as a source.
-func (s *Speaker) close(ses *session) {
-	s.out.Lock()
-	defer s.out.Unlock()
-	if ses.closed || s.stopped {
+	if stopping {
 		return
 	}
-	ses.closed = true
-	s.updates(rib.Update{Source: ses.id, RemoveAll: true})
-	s.onSource(Source{ID: ses.id, Gone: true})
-}
-
-// register makes the session of a neighbor by address; a virtual router is a source
-// from then on. If it was there by a range, what it said by that is void.
-func (s *Speaker) register(n *Neighbor) {
-	if n.Range.IsValid() {
-		return
-	}
-	ses := newSession(n.Address, n)
-	s.mu.Lock()
-	before := s.sessions[n.Address]
-	s.sessions[n.Address] = ses
-	s.mu.Unlock()
-	if before != nil && before.n.Role == VirtualRouter {
-		s.close(before)
-	}
-	if n.Role == VirtualRouter {
-		s.open(ses, ses.source())
+	s.log.Warn("bgpd: session down", "neighbor", ses.addr, "name", n.name(), "reason", why)
+	switch {
+	case n.Role != VirtualRouter:
+	case ses.dynamic:
+		s.close(ses)
+	default:
+		s.emit(ses, rib.Update{Source: ses.id, RemoveAll: true})
 	}
 }
 
-// unregister drops the sessions of a neighbor or a range, and voids what they said.
-func (s *Speaker) unregister(n *Neighbor) {
-	for _, ses := range s.of(n) {
-		s.mu.Lock()
-		delete(s.sessions, ses.addr)
-		delete(s.todo.revive, ses.addr)
-		s.mu.Unlock()
-		if n.Role == VirtualRouter {
-			s.close(ses)
-		}
-	}
-	s.mu.Lock()
-	delete(s.ranges, n.Range)
-	s.mu.Unlock()
-}
-
-// note takes what GoBGP logs about a neighbor.
-func (s *Speaker) note(addr netip.Addr, kind noteKind, text string) {
+// Update hands what one peer said in one UPDATE to the RIB.
+func (l learner) Update(m bmp.Update) {
+	l.out.Lock()
+	defer l.out.Unlock()
 	now := time.Now()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	ses := s.sessions[addr.Unmap()]
-	if ses == nil {
+	peer, ses, synced := l.hear(&m, now)
+	if peer == nil {
 		return
 	}
-	// GoBGP says why a timer ran out or a message was bad just before it says that the
-	// connection is lost.
-	if kind != noteDown || text != lostConnection || now.Sub(ses.errorTime) > time.Second {
-		ses.problem(text, now)
+	u, err := l.conv.Update(path.Message{Peer: peer, Body: m.Body, Time: now, Lost: &ses.lost})
+	if err != nil {
+		l.log.Error("bgpd: an UPDATE that the BGP library took cannot be read", "neighbor", m.Peer, "error", err)
 	}
-	if kind == noteDiscards {
-		ses.discards.add(now)
+	if len(u.Refused) > 0 {
+		l.mu.Lock()
+		ses.refused += uint64(len(u.Refused))
+		l.mu.Unlock()
+	}
+	l.emit(ses, u)
+	if synced {
+		l.emit(ses, rib.Update{Source: ses.id, Synced: true})
 	}
 }
 
-// notePassword takes that a password is not in force.
-func (s *Speaker) notePassword(key, text string) {
+// hear counts an UPDATE, and says how to judge it; nil is not at all: it is of a switch,
+// of a session that has ended, or told again. Synced is that the dump is in with it.
+//
+// What GoBGP tells again when it connects anew it has put together itself, without path
+// identifiers, and with the time at which the route came first. So whatever is not newer
+// than the connection is left alone, and what GoBGP holds is judged instead.
+func (s *Speaker) hear(m *bmp.Update, now time.Time) (peer *path.Peer, ses *session, synced bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.unsecured[key] = text
+	s.latest = now
+	ses = s.sessions[m.Peer]
+	if ses == nil || ses.peer == nil {
+		return nil, nil, false
+	}
+	if m.Seconds <= s.retold {
+		if s.todo.relearn[m.Peer].IsZero() {
+			s.todo.relearn[m.Peer] = now.Add(relearnWait)
+			s.wake()
+		}
+		return nil, nil, false
+	}
+	ses.heard++
+	ses.syncBy = now.Add(s.cfg.SyncWait)
+	if !ses.synced && ses.dumped(now, now) {
+		ses.synced, synced = true, true
+	}
+	return ses.peer, ses, synced
+}
+
+// relearnWait is how long what GoBGP tells again is left to come in.
+const relearnWait = time.Second
+
+// relearn judges anew what a neighbor has said, from GoBGP's adj-RIB-in, if its session is
+// up. Nothing is handed over meanwhile: so what the station hands over afterwards came in
+// later, or says again what is in here. It runs on the goroutine of Run.
+func (s *Speaker) relearn(ses *session) {
+	s.out.Lock()
+	defer s.out.Unlock()
+	s.mu.Lock()
+	peer, families := ses.peer, ses.negotiated
+	s.mu.Unlock()
+	if peer == nil {
+		return
+	}
+	u := rib.Update{Source: ses.id, RemoveAll: true}
+	var conv path.Converter
+	for _, f := range families {
+		if err := s.judgeHeld(&u, &conv, ses, peer, f); err != nil {
+			s.log.Error("bgpd: judge routes anew", "neighbor", ses.addr, "error", err)
+			return
+		}
+	}
+	s.emit(ses, u)
+}
+
+// judgeHeld adds to u what the adj-RIB-in of a session has of a family.
+func (s *Speaker) judgeHeld(u *rib.Update, conv *path.Converter, ses *session, peer *path.Peer, f Family) error {
+	now := time.Now()
+	return s.lib.ListPath(context.Background(), &api.ListPathRequest{
+		TableType: api.TableType_ADJ_IN, Name: ses.addr.String(), Family: apiFamily[f], EnableOnlyBinary: true,
+	}, func(d *api.Destination) {
+		for _, p := range d.Paths {
+			err := conv.Held(u, path.Held{
+				Peer: peer, Prefix: p.NlriBinary, IPv6: f == IPv6, PathID: p.Identifier,
+				Attributes: p.PattrsBinary, Lost: &ses.lost, Time: now,
+			})
+			if err != nil {
+				s.log.Error("bgpd: a route that the BGP library holds cannot be read", "neighbor", ses.addr, "prefix", d.Prefix, "error", err)
+			}
+		}
+	})
 }

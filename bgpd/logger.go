@@ -14,8 +14,8 @@ import (
 
 // libLogger is what GoBGP logs to. It passes warnings and errors on, drops the rest
 // unless tracing, and takes out of them the only word that GoBGP gives on why a
-// session ended and that an attribute was thrown away. GoBGP calls it from every
-// goroutine of its own; it never ends the process.
+// session ended. GoBGP calls it from every goroutine of its own; it never ends the
+// process.
 type libLogger struct {
 	log   *slog.Logger
 	trace bool
@@ -32,17 +32,15 @@ type libLogger struct {
 type noteKind uint8
 
 const (
-	noteProblem  noteKind = iota // something went wrong
-	noteDown                     // the session ended
-	noteDiscards                 // attributes of an UPDATE were thrown away (RFC 7606)
+	noteProblem noteKind = iota // something went wrong
+	noteDown                    // the session ended
 )
 
 // What GoBGP says in the cases above. Tests fail if another version says it
 // differently.
 const (
-	sayPeerDown  = "Peer Down"
-	sayDiscarded = "Some attributes were discarded"
-	sayNoMD5     = "failed to set md5"
+	sayPeerDown = "Peer Down"
+	sayNoMD5    = "failed to set md5"
 )
 
 // sayHarmless is logged as a warning and is none: a collision of two connections
@@ -101,11 +99,7 @@ func (l *libLogger) tell(level slog.Level, msg string, f log.Fields) {
 		l.noPassword(key, describe(msg, f))
 	}
 	if a, ok := neighborOf(f); ok {
-		kind := noteProblem
-		if msg == sayDiscarded {
-			kind = noteDiscards
-		}
-		l.note(a, kind, describe(msg, f))
+		l.note(a, noteProblem, describe(msg, f))
 	}
 	l.log.LogAttrs(context.Background(), level, "gobgp: "+msg, attrs(f)...)
 }

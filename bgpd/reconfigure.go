@@ -4,15 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"reflect"
 	"slices"
-	"time"
 
 	api "github.com/osrg/gobgp/v3/api"
-
-	"github.com/eipgw/eipgw/bgpd/path"
-	"github.com/eipgw/eipgw/bgpd/rib"
 )
 
 // Reconfigure makes cfg the configuration: neighbors come, go and change; sessions
@@ -174,45 +169,15 @@ func (s *Speaker) update(old, n *Neighbor, judged bool) {
 		if relearn {
 			ses.peer = ses.judge(&s.cfg)
 		}
-		peer, source := ses.peer, ses.source()
+		source := ses.source()
 		tell := allowed && n.Role == VirtualRouter && (ses.up || !ses.dynamic)
 		s.mu.Unlock()
 		if tell {
 			s.open(ses, source)
 		}
 		if relearn {
-			s.relearn(ses, peer)
+			s.relearn(ses)
 		}
-	}
-}
-
-// relearn judges anew what a neighbor has said, from GoBGP's adj-RIB-in. Nothing is
-// handed over meanwhile: so what the watching goroutine hands over afterwards came
-// in later, or says again what is in here.
-func (s *Speaker) relearn(ses *session, peer *path.Peer) {
-	s.out.Lock()
-	defer s.out.Unlock()
-	all := rib.Update{Source: ses.id, RemoveAll: true}
-	s.mu.Lock()
-	suspects := maps.Clone(ses.discards.suspects)
-	s.mu.Unlock()
-	var conv path.Converter
-	one := make([]*api.Path, 1)
-	err := s.adjIn(ses, func(k rib.PathKey, p *api.Path) {
-		one[0] = p
-		batch := path.Batch{Peer: peer, Paths: one, Time: time.Now()}
-		if x, ok := suspects[k]; ok && x.verdict != believed {
-			batch.Discarded = func(_ rib.PathKey, sec int64) bool { return sec == x.sec }
-		}
-		u := conv.Update(batch)
-		all.Set, all.Refused = append(all.Set, u.Set...), append(all.Refused, u.Refused...)
-	})
-	if err != nil {
-		s.log.Error("bgpd: judge routes anew", "neighbor", ses.addr, "error", err)
-		return
-	}
-	if !ses.closed && !s.stopped {
-		s.updates(all)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	api "github.com/osrg/gobgp/v3/api"
 	"github.com/osrg/gobgp/v3/pkg/server"
 
+	"github.com/eipgw/eipgw/bgpd/bmp"
 	"github.com/eipgw/eipgw/bgpd/path"
 	"github.com/eipgw/eipgw/bgpd/rib"
 )
@@ -30,7 +31,8 @@ type Speaker struct {
 	gate    gate                         // what GoBGP's goroutines run of ours
 	options []server.ServerOption        // of tests
 	lib     *server.BgpServer            // set by Run before it starts anything
-	conv    path.Converter               // of GoBGP's watching goroutine
+	station *bmp.Station                 // set by Run; nil: there is none yet
+	conv    path.Converter               // of the station's goroutine
 	told    map[netip.Prefix]rib.Segment // of the goroutine of Run: what GoBGP announces
 	ops     chan func()                  // work for the goroutine of Run
 	wakeup  chan struct{}                // there is something in todo
@@ -46,10 +48,13 @@ type Speaker struct {
 	ranges     map[netip.Prefix]tally // of sessions that are gone
 	unsecured  map[string]string      // neighbors and ranges whose password was not taken, and why
 	todo       todo
+	begun      bool              // GoBGP has connected to the station
+	retold     int64             // when it connected again, in its clock's seconds
+	latest     time.Time         // when the station heard of an UPDATE
 	counted    time.Time         // when received and accepted were read
 	advertised map[Family]uint64 // segments that GoBGP announces
 
-	out     sync.Mutex // serializes updates and onSource; taken before mu, if both
+	out     sync.Mutex // serializes updates, onSource and what they follow from; taken before mu, if both
 	stopped bool       // guarded by out: nothing goes out any more
 }
 
@@ -63,7 +68,8 @@ const (
 
 // todo is work for the goroutine of Run that others have found.
 type todo struct {
-	inspect  map[netip.Addr]bool      // came up: ask what was negotiated
+	inspect  map[netip.Addr]bool      // came up, or its dump has ended: ask GoBGP about it
+	relearn  map[netip.Addr]time.Time // is up: judge what it said anew, then
 	revive   map[netip.Addr]time.Time // went down: free it of GoBGP's own waiting, then
 	announce bool                     // want has changed
 	retry    time.Time                // announcing failed: again then
@@ -86,7 +92,11 @@ func New(cfg Config) (*Speaker, error) {
 		sessions:  make(map[netip.Addr]*session),
 		ranges:    make(map[netip.Prefix]tally),
 		unsecured: make(map[string]string),
-		todo:      todo{inspect: make(map[netip.Addr]bool), revive: make(map[netip.Addr]time.Time)},
+		todo: todo{
+			inspect: make(map[netip.Addr]bool),
+			relearn: make(map[netip.Addr]time.Time),
+			revive:  make(map[netip.Addr]time.Time),
+		},
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -151,6 +161,9 @@ func (s *Speaker) start(watch context.Context, cfg *Config) error {
 		if err := s.lib.SetPolicyAssignment(ctx, a); err != nil {
 			return fmt.Errorf("bgpd: policy %s: %w", a.Assignment.Policies[0].Name, err)
 		}
+	}
+	if err := s.openStation(); err != nil {
+		return err
 	}
 	event := func(r *api.WatchEventResponse) { s.gate.pass(func() { s.event(r) }) }
 	if err := s.lib.WatchEvent(watch, watchRequest(), event); err != nil {
@@ -227,10 +240,19 @@ func (s *Speaker) stop(wait time.Duration) {
 	s.stopped = true
 	s.out.Unlock()
 	done := make(chan error, 1)
-	go func() { done <- s.lib.StopBgp(context.Background(), &api.StopBgpRequest{}) }()
+	go func() {
+		var err error
+		if s.station != nil {
+			err = s.closeStation()
+		}
+		done <- errors.Join(err, s.lib.StopBgp(context.Background(), &api.StopBgpRequest{}))
+	}()
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	defer s.gate.close()
+	if s.station != nil {
+		defer s.station.Close()
+	}
 	select {
 	case err := <-done:
 		if err != nil {

@@ -7,8 +7,6 @@ import (
 	"time"
 
 	api "github.com/osrg/gobgp/v3/api"
-	"github.com/osrg/gobgp/v3/pkg/apiutil"
-	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 )
 
 // idleWork is how long the goroutine of Run sleeps when nothing is due.
@@ -36,13 +34,16 @@ func (s *Speaker) work() time.Time {
 	if announce {
 		s.todo.announce, s.todo.retry = false, time.Time{}
 	}
-	var overdue, trials []*session
-	for _, ses := range s.sessions {
-		if ses.discards.due(now) {
-			trials = append(trials, ses)
+	var anew, dumped []*session
+	for a, t := range s.todo.relearn {
+		if !now.Before(t) {
+			anew = append(anew, s.sessions[a]) // it is up
+			delete(s.todo.relearn, a)
 		}
-		if ses.up && ses.n.Role == VirtualRouter && !ses.synced && !now.Before(ses.syncBy) {
-			overdue = append(overdue, ses)
+	}
+	for _, ses := range s.sessions {
+		if ses.up && ses.n.Role == VirtualRouter && !ses.synced && ses.dumped(s.latest, now) {
+			dumped = append(dumped, ses)
 		}
 	}
 	s.mu.Unlock()
@@ -56,11 +57,11 @@ func (s *Speaker) work() time.Time {
 	for _, a := range revive {
 		s.revive(a)
 	}
-	for _, ses := range overdue {
-		s.sync(ses)
+	for _, ses := range anew {
+		s.relearn(ses)
 	}
-	for _, ses := range trials {
-		s.tryDiscards(ses)
+	for _, ses := range dumped {
+		s.sync(ses)
 	}
 	return s.due(now)
 }
@@ -78,12 +79,16 @@ func (s *Speaker) due(now time.Time) time.Time {
 	for _, t := range s.todo.revive {
 		earlier(t)
 	}
+	for _, t := range s.todo.relearn {
+		earlier(t)
+	}
 	for _, ses := range s.sessions {
-		if ses.up && !ses.synced && ses.n.Role == VirtualRouter {
-			earlier(ses.syncBy)
+		if !ses.up || ses.synced || ses.n.Role != VirtualRouter {
+			continue
 		}
-		if !ses.discards.trial.IsZero() {
-			earlier(ses.discards.trial)
+		earlier(ses.syncBy)
+		if ses.allEnded() {
+			earlier(ses.quietAt(s.latest))
 		}
 	}
 	if !s.todo.retry.IsZero() {
@@ -92,55 +97,43 @@ func (s *Speaker) due(now time.Time) time.Time {
 	return next
 }
 
-// inspect finds out which families a session that came up has.
+// inspect asks GoBGP about a session that came up or whose dump has ended. GoBGP does not
+// say by the station that a session has ended with the removal of its neighbor; so one that
+// was on its way here then, and got another session's place, ends by that.
 func (s *Speaker) inspect(addr netip.Addr) {
-	peer := s.lookup(addr)
-	if peer.GetState().GetSessionState() != api.PeerState_ESTABLISHED {
-		return
-	}
-	remote := remoteFamilies(peer.GetState())
 	s.mu.Lock()
 	ses := s.sessions[addr]
 	if ses == nil || !ses.up {
 		s.mu.Unlock()
 		return
 	}
-	ses.negotiated = make([]Family, 0, 2)
-	for _, f := range ses.n.Families {
-		if slices.Contains(remote, f) {
-			ses.negotiated = append(ses.negotiated, f)
-		}
+	c, e := ses.conn, ses.ended
+	s.mu.Unlock()
+	st := s.lookup(addr).GetState()
+	if st.GetSessionState() != api.PeerState_ESTABLISHED {
+		s.endGone(ses, c)
+		return
+	}
+	m := st.GetMessages().GetReceived()
+	s.mu.Lock()
+	if ses.up && ses.conn == c && ses.said == c && ses.ended.marks == e.marks && e.marks > 0 {
+		ses.ended.counted = true
+		ses.ended.updates = m.GetUpdate() + m.GetDiscarded() - e.marks // what GoBGP could not parse counts as discarded
 	}
 	s.mu.Unlock()
 	s.sync(ses)
 }
 
-// remoteFamilies are those that the neighbor has offered; one that does not know
-// the capability has IPv4 (RFC 4760 section 8).
-func remoteFamilies(st *api.PeerState) []Family {
-	caps, err := apiutil.UnmarshalCapabilities(st.GetRemoteCap())
-	if err != nil {
-		return nil
+// endGone ends a session if it is still the one on c.
+func (s *Speaker) endGone(ses *session, c connection) {
+	s.out.Lock()
+	defer s.out.Unlock()
+	s.mu.Lock()
+	same := s.sessions[ses.addr] == ses && ses.conn == c
+	s.mu.Unlock()
+	if same {
+		s.down(ses)
 	}
-	var list []Family
-	none := true
-	for _, c := range caps {
-		mp, ok := c.(*bgp.CapMultiProtocol)
-		if !ok {
-			continue
-		}
-		none = false
-		switch mp.CapValue {
-		case bgp.RF_IPv4_UC:
-			list = append(list, IPv4)
-		case bgp.RF_IPv6_UC:
-			list = append(list, IPv6)
-		}
-	}
-	if none {
-		return []Family{IPv4}
-	}
-	return list
 }
 
 // revive makes a neighbor whose session has ended reachable again at once: GoBGP

@@ -32,6 +32,14 @@ type Peer struct {
 	ASN      uint32       // the gateway's, first part of its large communities
 	Carriers Carriers
 	Profile  Profile
+
+	// What follows decides which routes GoBGP takes, and how they are encoded.
+
+	Internal         bool       // the neighbor is of the gateway's AS
+	AllowOwnAS       uint8      // times that ASN may be in an AS path
+	RouterID         netip.Addr // the gateway's
+	Loopback         bool       // both ends are of IPv4 loopback, so that next hops may be, too
+	PathID4, PathID6 bool       // it sends path identifiers in that family (RFC 7911)
 }
 
 // tunnelSays is what one carrier says. A zero VTEP leaves it to the next hop.
