@@ -80,11 +80,39 @@ func listenLoopback() (*net.TCPListener, error) {
 	for _, a := range []string{"127.0.0.1:0", "[::1]:0"} {
 		l, err := lc.Listen(context.Background(), "tcp", a)
 		if err == nil {
-			return l.(*net.TCPListener), nil
+			if err = reach(l.(*net.TCPListener)); err == nil {
+				return l.(*net.TCPListener), nil
+			}
+			l.Close()
 		}
 		errs = append(errs, err)
 	}
-	return nil, fmt.Errorf("no address of loopback to listen on, the device lo must be up: %w", errors.Join(errs...))
+	return nil, fmt.Errorf("no usable address of loopback, the device lo must be up: %w", errors.Join(errs...))
+}
+
+// reachWait is how long a connection over loopback may take.
+const reachWait = 5 * time.Second
+
+// reach connects to l once: the kernel lets one listen although the device is down.
+func reach(l *net.TCPListener) error {
+	c, err := net.DialTimeout("tcp", l.Addr().String(), reachWait)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := l.SetDeadline(time.Now().Add(reachWait)); err != nil {
+		return err
+	}
+	for {
+		peer, err := l.AcceptTCP()
+		if err != nil {
+			return err
+		}
+		hangUp(peer)
+		if addrPort(peer.RemoteAddr()) == addrPort(c.LocalAddr()) {
+			return l.SetDeadline(time.Time{})
+		}
+	}
 }
 
 // Addr is where GoBGP is to connect to.
