@@ -1,11 +1,15 @@
-// Package path turns a route as GoBGP reports it into a claim: EIP → tunnel.
+// Package path turns routes, in the octets in which a neighbor sent them, into claims:
+// EIP → tunnel.
 //
 // Files, in the order in which a route passes through them:
 //
-//	convert.go      Converter: the routes of one UPDATE → one rib.Update
-//	decode.go       prefix and attributes out of GoBGP's messages
+//	convert.go      Converter: one UPDATE → one rib.Update
+//	cut.go          an UPDATE into its parts, octet by octet (RFC 4271, 4760, 7911)
+//	malformed.go    what an UPDATE withdraws that cannot be cut
+//	attributes.go   the attributes that its routes share, by GoBGP's own parser
 //	tunnelencap.go  attribute 23, octet by octet (RFC 9012)
 //	claim.go        which tunnel the attributes mean, or why none
+//	held.go         the same for routes that GoBGP holds, and what it has lost of them
 //	profile.go      what the configuration knows of the neighbor
 //
 // What says which tunnel leads to an EIP is called a carrier. Best first:
@@ -29,28 +33,20 @@
 // and the route is refused: what was claimed before stays in force. So it does for an
 // attribute that is malformed.
 //
+// # What GoBGP makes of an UPDATE
+//
+// GoBGP has read every UPDATE before and decided what becomes of it (RFC 7606); it is not
+// told, so the same is decided here again. All attributes that routes share, but for
+// attribute 23, go through GoBGP's own parser and validation, once as long as they stay the
+// same. Where GoBGP takes the routes for withdrawn they are withdrawn, and so they are
+// where it excludes them: the gateway's AS is in their path more often than the neighbor
+// may have it, or a neighbor of the gateway's AS says that the gateway is the originator.
+// Tests hold both against each other, with octets that are wrong as well.
+//
 // # An attribute 23 that GoBGP drops
 //
-// GoBGP drops an attribute 23 that it cannot take apart (RFC 7606 calls that attribute
-// discard), and says so in its log: which neighbor and when, but not which route. What
-// is left of the route looks like one that never had the attribute. So of that neighbor,
-// whatever was received in the same second or the one before is suspected, provided
-// that
-//
-//   - its tunnel would be a guess: carrier next-hop or peer. A large community names VTEP
-//     and VNI, and such a route is kept
-//   - attribute 23 is believed of the neighbor. Whoever has next-hop or peer among the
-//     carriers without tunnel-encap, or the other way around, never meets any of this
-//
-// What is suspected is refused at once, and judged again two seconds later. Where more
-// than half of the suspected UPDATEs must be guilty, since so many attributes were
-// dropped, all stay refused until they are withdrawn, or said again at a time when
-// nothing is dropped: so it is with the usual one alone. Else nobody can tell the few
-// guilty from the innocent, and all are believed: for the innocent that is right, and the
-// guilty get the tunnel that the profile has for a route that names none, with a warning
-// in the log. So both errors are possible: a plain route that stays refused among many
-// guilty, and a guilty one in the tunnel of the profile. Where the latter must not be,
-// take next-hop and peer off the neighbor's carriers. And what GoBGP drops is lost in any
-// case: a route that has a large community as well is judged by that alone, and a
-// conflict of the two goes unseen.
+// GoBGP discards an attribute 23 that it cannot take apart, so its tables show a route that
+// never had one. Here it is judged as it came: a malformed one refuses its routes, and what
+// was claimed of them before stays in force. For when routes are judged again, from GoBGP's
+// tables, Lost keeps the octets that those do not have.
 package path
