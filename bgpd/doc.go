@@ -78,4 +78,7 @@
 // it again. And an UPDATE whose routes all have the gateway's AS in their path, or the
 // gateway as ORIGINATOR_ID, is dropped by GoBGP without a word: what they replace stays in
 // force here. If there is anything else in it, they go.
+//
+// Its BMP client and its loop write the same OPEN at the same time, each setting what is in
+// it to what it was: a race, which the tests tell the race detector of (testdata).
 package bgpd
