@@ -36,9 +36,12 @@ func (s *Speaker) work() time.Time {
 	}
 	var anew, dumped []*session
 	for a, t := range s.todo.relearn {
-		if !now.Before(t) {
-			anew = append(anew, s.sessions[a]) // it is up
-			delete(s.todo.relearn, a)
+		if now.Before(t) {
+			continue
+		}
+		delete(s.todo.relearn, a)
+		if ses := s.sessions[a]; ses != nil {
+			anew = append(anew, ses)
 		}
 	}
 	for _, ses := range s.sessions {

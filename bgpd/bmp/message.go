@@ -154,7 +154,13 @@ func parseUp(m []byte) (s Session, err error) {
 	return s, nil
 }
 
-func parseOpen(b []byte) (*bgp.BGPOpen, error) {
+// parseOpen reads an OPEN. GoBGP has read it before, but written it anew since.
+func parseOpen(b []byte) (open *bgp.BGPOpen, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("malformed: %v", r)
+		}
+	}()
 	m, err := bgp.ParseBGPMessage(b)
 	if err != nil {
 		return nil, err

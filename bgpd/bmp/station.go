@@ -252,8 +252,12 @@ func (s *Station) read(r *bufio.Reader) error {
 			return fmt.Errorf("a message of type %d, expected the initiation", typ)
 		}
 		begun = true
-		if err := s.take(m); err != nil {
-			return err
+		if m[5] == typeTermination {
+			s.signalEnd()
+			return io.EOF
+		}
+		if err := s.take(m); err != nil { // it may be a neighbor's doing: nobody else is to suffer
+			s.log.Error("bgpd: a message of the BGP library cannot be read", "error", err)
 		}
 		if _, err := r.Discard(n); err != nil {
 			return err
@@ -285,9 +289,6 @@ func (s *Station) take(m []byte) error {
 	case typeInitiation:
 		s.sink.Begin()
 		s.signalBegun()
-	case typeTermination:
-		s.signalEnd()
-		return io.EOF
 	}
 	return nil
 }

@@ -189,30 +189,46 @@ func TestStationEnd(t *testing.T) {
 	h.hears(t, "begin")
 }
 
+// TestStationRefusesNonsense: where the next message would begin is not known any more.
 func TestStationRefusesNonsense(t *testing.T) {
-	big, long := initiation(t), route(t, "10.1.0.9", 0, endOfRIB(t))
+	big := initiation(t)
 	big[1], big[2] = 0xff, 0xff
-	long[len(long)-6] = 200 // the BGP message's length
 	for says, list := range map[string][][]byte{
-		"a message of type 2, expected the initiation":        {down(t, "10.1.0.9")},
-		"version 4, expected 3":                               {initiation(t), {4, 0, 0, 0, 6, 4}},
-		"a message of 42949017":                               {big[:6]},
-		"a message of 5 octets, expected 6 to 65584":          {{3, 0, 0, 0, 5, 4}},
-		"a message of type 0 and 6 octets, expected at least": {initiation(t), {3, 0, 0, 0, 6, 0}},
-		"a message of type 2 and 6 octets, expected at least": {initiation(t), {3, 0, 0, 0, 6, 2}},
-		"a route of 10.1.0.9 after policy":                    {initiation(t), route(t, "10.1.0.9", bmp.BMP_PEER_FLAG_POST_POLICY, endOfRIB(t))},
-		"a BGP message of 200 octets in 23":                   {initiation(t), long},
-		"OPEN: ":                                              {initiation(t), cut(up(t, "10.1.0.9", "10.1.0.1"), 30)},
-		"a Peer Up message of 60 octets":                      {initiation(t), cut(up(t, "10.1.0.9", "10.1.0.1"), 66)},
+		"a message of type 2, expected the initiation": {down(t, "10.1.0.9")},
+		"version 4, expected 3":                        {initiation(t), {4, 0, 0, 0, 6, 4}},
+		"a message of 42949017":                        {big[:6]},
+		"a message of 5 octets, expected 6 to 65584":   {{3, 0, 0, 0, 5, 4}},
 	} {
 		s, h, _ := station(t)
 		send(t, dial(t, s), list...)
 		require.Eventually(t, func() bool {
 			all := h.all()
 			return len(all) > 0 && strings.HasPrefix(all[len(all)-1], "lost: "+says)
-		}, 10*time.Second, time.Millisecond, "%s: %q", says, h.all())
+		}, 10*time.Second, time.Millisecond, says)
 		send(t, dial(t, s), initiation(t))
 		require.Eventually(t, func() bool { all := h.all(); return all[len(all)-1] == "begin" }, 10*time.Second, time.Millisecond)
+	}
+}
+
+// TestStationPassesOver a message that cannot be read, and says so.
+func TestStationPassesOver(t *testing.T) {
+	long := route(t, "10.1.0.9", 0, endOfRIB(t))
+	long[len(long)-6] = 200 // the BGP message's length
+	notOpen := up(t, "10.1.0.9", "10.1.0.1")
+	notOpen[commonLen+peerLen+20+18] = bgp.BGP_MSG_KEEPALIVE
+	for says, m := range map[string][]byte{
+		"a message of type 0 and 6 octets, expected at least": {3, 0, 0, 0, 6, 0},
+		"a message of type 2 and 6 octets, expected at least": {3, 0, 0, 0, 6, 2},
+		"a route of 10.1.0.9 after policy":                    route(t, "10.1.0.9", bmp.BMP_PEER_FLAG_POST_POLICY, endOfRIB(t)),
+		"a BGP message of 200 octets in 23":                   long,
+		"OPEN: 9 octets, expected a BGP message":              cut(up(t, "10.1.0.9", "10.1.0.1"), 20),
+		"OPEN: ":                                              notOpen,
+		"a Peer Up message of 60 octets":                      cut(up(t, "10.1.0.9", "10.1.0.1"), 66),
+	} {
+		s, h, j := station(t)
+		send(t, dial(t, s), initiation(t), m, down(t, "10.1.0.9"))
+		h.hears(t, "begin", "down 10.1.0.9")
+		assert.True(t, j.has("level=ERROR") && j.has(says), "%s: %s", says, j.b.String())
 	}
 }
 
