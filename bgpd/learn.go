@@ -171,8 +171,9 @@ func (s *Speaker) down(ses *session) {
 
 // Update hands what one peer said in one UPDATE to the RIB.
 func (l learner) Update(m bmp.Update) {
+	l.taking.Store(true)
 	l.out.Lock()
-	defer l.out.Unlock()
+	defer l.taken()
 	now := time.Now()
 	peer, ses, synced := l.hear(&m, now)
 	if peer == nil {
@@ -193,6 +194,23 @@ func (l learner) Update(m bmp.Update) {
 	}
 }
 
+// taken ends what Update began.
+func (s *Speaker) taken() {
+	s.mu.Lock()
+	s.latest = time.Now()
+	s.mu.Unlock()
+	s.taking.Store(false)
+	s.out.Unlock()
+}
+
+// quietSince is when the station has last had something in hand. Caller holds mu.
+func (s *Speaker) quietSince(now time.Time) time.Time {
+	if s.taking.Load() {
+		return now
+	}
+	return s.latest
+}
+
 // hear counts an UPDATE, and says how to judge it; nil is not at all: it is of a switch,
 // of a session that has ended, or told again. Synced is that the dump is in with it.
 //
@@ -202,7 +220,6 @@ func (l learner) Update(m bmp.Update) {
 func (s *Speaker) hear(m *bmp.Update, now time.Time) (peer *path.Peer, ses *session, synced bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.latest = now
 	ses = s.sessions[m.Peer]
 	if ses == nil || ses.peer == nil {
 		return nil, nil, false

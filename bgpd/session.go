@@ -156,7 +156,7 @@ func offers(open *bgp.BGPOpen) offer {
 
 // dumped says whether the initial dump is in: every negotiated family has ended and all
 // UPDATEs before that have come, or it has had its time: a million routes take longer than
-// a neighbor may be silent. Latest is when the station heard something, of whomever.
+// a neighbor may be silent. Latest is when the station had something in hand, of whomever.
 //
 // End-of-RIB does not come by the station, so it may overtake routes that are on their
 // way. Whether all have come is told by their number; but GoBGP does not pass on an UPDATE

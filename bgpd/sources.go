@@ -40,8 +40,9 @@ func (s *Speaker) open(ses *session, src Source) {
 func (s *Speaker) sync(ses *session) {
 	s.out.Lock()
 	defer s.out.Unlock()
+	now := time.Now()
 	s.mu.Lock()
-	ready := ses.up && ses.n.Role == VirtualRouter && !ses.synced && ses.dumped(s.latest, time.Now())
+	ready := ses.up && ses.n.Role == VirtualRouter && !ses.synced && ses.dumped(s.quietSince(now), now)
 	if ready {
 		ses.synced = true
 	}

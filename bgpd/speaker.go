@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	api "github.com/osrg/gobgp/v3/api"
@@ -37,6 +38,7 @@ type Speaker struct {
 	ops     chan func()                  // work for the goroutine of Run
 	wakeup  chan struct{}                // there is something in todo
 	done    chan struct{}                // closed when Run takes no more work
+	taking  atomic.Bool                  // the station has an UPDATE in hand
 
 	setup sync.Mutex // held while Run begins, and while it may not; taken before mu
 

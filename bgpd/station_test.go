@@ -2,6 +2,7 @@ package bgpd
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,7 +11,9 @@ import (
 	"os/exec"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 	"github.com/stretchr/testify/assert"
@@ -18,6 +21,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/eipgw/eipgw/bgpd/bmp"
 	"github.com/eipgw/eipgw/bgpd/rib"
 	"github.com/eipgw/eipgw/encap"
 )
@@ -291,4 +295,115 @@ func TestLoopbackOfIPv6(t *testing.T) {
 	assert.Equal(t, netip.IPv6Loopback(), r.station.Addr().Addr())
 	p.claim6("fd00::13", pathAttrs{large("10.0.0.12", 5002)}, "2001:db8::3/128")
 	eventually(t, "claim", func() bool { return r.held(vr) == 1 })
+}
+
+// TestEndOfRIBWaitsForRoutes: End-of-RIB is ahead of routes, since nobody takes these for a
+// while; the source is synced when all of them are in nevertheless. So it is if GoBGP keeps
+// one UPDATE to itself and their number does not tell.
+func TestEndOfRIBWaitsForRoutes(t *testing.T) {
+	const updates = 50
+	for _, loop := range []bool{false, true} {
+		n := newNetwork()
+		vr := n.host(2)
+		neighbor := passive(vr, VirtualRouter, 65100)
+		neighbor.HoldTime = 90 * time.Second
+		cfg := n.config(neighbor)
+		cfg.SyncWait = time.Hour
+		m := newModel()
+		var had atomic.Int64 // claims when it was synced
+		had.Store(-1)
+		cfg.OnSource = m.source
+		cfg.Updates = func(u rib.Update) {
+			m.update(u)
+			if u.Synced {
+				had.Store(int64(m.held(vr)))
+			}
+		}
+		s, err := New(cfg)
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		var run sync.WaitGroup
+		run.Go(func() { assert.NoError(t, s.Run(ctx)) })
+		p := join(t, n.gateway(), vr, peerOptions{as: 65100})
+		state := func(ok func(ses *session) bool) func() bool {
+			return func() bool {
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				return ok(s.sessions[vr])
+			}
+		}
+		eventually(t, "up, to both", state(func(ses *session) bool { return ses.up && ses.said == ses.conn }))
+		s.out.Lock() // as somebody does who judges routes anew
+		for i := range updates {
+			p.claim("10.255.0.1", pathAttrs{large("10.0.0.11", uint32(i))}, fmt.Sprintf("203.0.113.%d/32", i))
+		}
+		if loop {
+			p.send(bgp.NewBGPUpdateMessage(nil, pathAttrs{
+				bgp.NewPathAttributeOrigin(0), p.asPath(testASN), bgp.NewPathAttributeNextHop("10.255.0.1"),
+			}, nlri([]string{"203.0.113.200/32"})))
+		}
+		p.endOfRIB(bgp.RF_IPv4_UC)
+		p.endOfRIB(bgp.RF_IPv6_UC)
+		eventually(t, "End-of-RIB", state((*session).allEnded))
+		eventually(t, "an UPDATE in hand", s.taking.Load)
+		time.Sleep(2 * quiet)
+		assert.False(t, state(func(ses *session) bool { now := time.Now(); return ses.dumped(s.quietSince(now), now) })())
+		s.out.Unlock()
+		eventually(t, "synced", func() bool { return had.Load() >= 0 })
+		assert.Equal(t, int64(updates), had.Load())
+		assert.Empty(t, m.violations())
+		cancel()
+		run.Wait()
+	}
+}
+
+// TestSessionsOutOfOrder: what GoBGP's two ways out say does not have to be in step.
+func TestSessionsOutOfOrder(t *testing.T) {
+	n := newNetwork()
+	vr, dyn := n.host(2), n.host(200)
+	r := start(t, n.config(passive(vr, VirtualRouter, 65100), Neighbor{Range: netip.PrefixFrom(n.host(128), 25), Role: VirtualRouter, ASN: 65100}))
+	l := learner{r.Speaker}
+	open := &bgp.BGPOpen{}
+	up := func(a netip.Addr, port uint16) {
+		l.Up(bmp.Session{Peer: a, Local: n.gateway(), LocalPort: testPort, PeerPort: port, PeerID: a, Sent: open, Received: open})
+	}
+	isUp := func(a netip.Addr) bool {
+		r.Speaker.mu.Lock()
+		defer r.Speaker.mu.Unlock()
+		ses := r.sessions[a]
+		return ses != nil && ses.up
+	}
+
+	// The station tells of sessions whose neighbors GoBGP has removed meanwhile.
+	for _, a := range []netip.Addr{vr, dyn} {
+		up(a, 1)
+		eventually(t, "known to be over", func() bool { return !isUp(a) })
+	}
+	assert.False(t, r.isSource(dyn))
+	eventually(t, "forgotten", func() bool { return len(r.Neighbors()) == 2 })
+
+	// It is behind: WatchEvent knows already that the session is over.
+	r.stateChanged(vr, stateUp, connection{testPort, 2})
+	assert.NotEqual(t, stateUp, r.neighbor(vr).State)
+	r.stateChanged(vr, stateIdle, connection{})
+	up(vr, 2)
+	assert.False(t, isUp(vr))
+
+	// It is ahead, by an end and a beginning.
+	_ = r.do(t.Context(), func() { // so that nobody looks meanwhile
+		r.stateChanged(vr, stateUp, connection{testPort, 3})
+		up(vr, 3)
+		l.Down(vr)
+		up(vr, 4)
+		r.stateChanged(vr, stateIdle, connection{})
+		assert.True(t, isUp(vr), "it is the one before that has ended")
+		r.stateChanged(vr, stateUp, connection{testPort, 4})
+		r.stateChanged(vr, stateIdle, connection{})
+		assert.False(t, isUp(vr))
+		l.Down(vr)
+		r.Speaker.mu.Lock()
+		defer r.Speaker.mu.Unlock()
+		assert.Equal(t, uint64(3), r.sessions[vr].flaps)
+	})
+	assert.Empty(t, r.violations())
 }

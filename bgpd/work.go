@@ -45,7 +45,7 @@ func (s *Speaker) work() time.Time {
 		}
 	}
 	for _, ses := range s.sessions {
-		if ses.up && ses.n.Role == VirtualRouter && !ses.synced && ses.dumped(s.latest, now) {
+		if ses.up && ses.n.Role == VirtualRouter && !ses.synced && ses.dumped(s.quietSince(now), now) {
 			dumped = append(dumped, ses)
 		}
 	}
@@ -91,7 +91,7 @@ func (s *Speaker) due(now time.Time) time.Time {
 		}
 		earlier(ses.syncBy)
 		if ses.allEnded() {
-			earlier(ses.quietAt(s.latest))
+			earlier(ses.quietAt(s.quietSince(now)))
 		}
 	}
 	if !s.todo.retry.IsZero() {
