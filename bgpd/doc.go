@@ -51,16 +51,18 @@
 // UPDATEs as GoBGP has received, by GoBGP's own count. There are two cases where that count
 // cannot be reached: an UPDATE in the dump had no routes but such as loop, which the station
 // does not get; and a neighbor that came back before GoBGP was told to forget it, since
-// GoBGP goes on counting. Then the dump is in when the station has heard no UPDATE of any
-// neighbor for 200 ms. That is not exact: a machine that leaves GoBGP's client without a CPU
-// for so long can make the source count as synced too early. Config.SyncWait bounds both.
+// GoBGP goes on counting. Then the dump is in when the station has had no UPDATE in hand,
+// of any neighbor, for 200 ms. That is not exact: a machine that leaves GoBGP's client
+// without a CPU for so long can make the source count as synced too early. Config.SyncWait
+// bounds both.
 //
 // # What it costs to learn
 //
 // BenchmarkLearn compares with a GoBGP that takes the same routes into its table and
 // tells nobody, sender included. path.Converter is 0.2 µs a route, most of it memory for
 // claims. The rest is GoBGP's watching, for each UPDATE: it copies the neighbor's
-// configuration and the list of routes, and writes to the station. perf/README.md has what a million routes from BIRD cost.
+// configuration and the list of routes, and writes to the station. perf/README.md has what
+// a million routes from BIRD cost.
 //
 // # Not built
 //

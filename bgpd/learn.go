@@ -61,28 +61,32 @@ func (s *Speaker) closeStation() error {
 // it says again what it holds, but not quite as it came: see Update.
 func (l learner) Begin() {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.begun {
+	again := l.begun
+	if l.begun = true; again {
 		l.retold = time.Now().Unix()
 	}
-	l.begun = true
+	l.mu.Unlock()
+	if again {
+		l.log.Info("bgpd: the BGP library has connected to its station again")
+	}
 }
 
 // Lost is told when GoBGP's connection has broken. All that was said since is in its
 // adj-RIB-in, so everything is judged anew from there.
 func (l learner) Lost(err error) {
+	now := time.Now()
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.phase == phaseDone {
-		return
-	}
-	l.log.Error("bgpd: the BGP library's connection to its station has broken; all routes are judged anew", "error", err)
+	stopping := l.phase == phaseDone
 	for addr, ses := range l.sessions {
 		if ses.up {
-			l.todo.relearn[addr] = time.Now()
+			l.todo.relearn[addr] = now
 		}
 	}
-	l.wake()
+	l.mu.Unlock()
+	if !stopping {
+		l.log.Error("bgpd: the BGP library's connection to its station has broken; all routes are judged anew", "error", err)
+		l.wake()
+	}
 }
 
 // Up begins a session.
