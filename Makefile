@@ -23,10 +23,22 @@ ROUTER ?= embedded
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# With the profile cmd/eipgw/default.pgo, which go build finds by itself.
 .PHONY: build
 build: ## build bin/eipgw
 	@mkdir -p bin
 	go build -o $(BIN) ./cmd/eipgw
+
+# For tests and lint nothing is optimized by the profile: that would be everything compiled once more.
+NOPGO := GOFLAGS="$$GOFLAGS -pgo=off"
+
+.PHONY: pgo
+pgo: root ## renew cmd/eipgw/default.pgo, by which the compiler optimizes, from learning a million routes
+	.ci/packages bench
+	rm -rf $(CACHE)/pgo
+	go build -trimpath -pgo=off -o $(CACHE)/pgo/eipgw ./cmd/eipgw
+	go run ./perf/scale -eipgw $(CACHE)/pgo/eipgw -only eipgw -rounds 2 -profile $(CACHE)/pgo
+	go tool pprof -proto -output cmd/eipgw/default.pgo $(CACHE)/pgo/eipgw-*.cpu
 
 .PHONY: root
 root:
@@ -41,17 +53,17 @@ demo: root build ## the gateway's main job on a network in namespaces; SWITCH=fr
 .PHONY: test
 test: root build ## every test: unit, race, pcap cases, integration with FRR, BIRD, ExaBGP, Open vSwitch and OVN
 	.ci/packages test
-	go vet ./...
-	go test -count=1 -timeout 15m ./... # the integration tests build the binary: no cached result speaks for it
-	go test -race -timeout 15m $(RACE)
+	$(NOPGO) go vet ./...
+	$(NOPGO) go test -count=1 -timeout 15m ./... # the integration tests build the binary: no cached result speaks for it
+	$(NOPGO) go test -race -timeout 15m $(RACE)
 
 # What has goroutines or memory of its own is run again under the race detector.
 RACE := ./encap/... ./dataplane/... ./bgpd/... ./cmd/... ./pcaps/...
 
 .PHONY: unit
 unit: ## the tests that need no root; the others skip and say so
-	go vet ./...
-	go test ./...
+	$(NOPGO) go vet ./...
+	$(NOPGO) go test ./...
 
 .PHONY: ci
 ci: export EIPGW_NO_SKIP = 1
@@ -59,7 +71,7 @@ ci: check-generated lint test ## what .ci/run runs: a skip is a failure
 
 .PHONY: lint
 lint: $(LINT) ## gofmt, vet, staticcheck and the import rules
-	$(LINT) run --allow-parallel-runners ./...
+	$(NOPGO) $(LINT) run --allow-parallel-runners ./...
 
 $(LINT):
 	.ci/packages build

@@ -39,7 +39,7 @@ It needs CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF and CAP_IPC_LOCK, or root, and
 CAP_NET_BIND_SERVICE for BGP's port 179; CAP_SYS_NICE lets pinned workers go before
 other threads on their CPUs, which with workers.idle busy they have to themselves.
 Unless the environment says otherwise GOMAXPROCS is the number of CPUs, but 4 at least
-and 2 more than there are workers, and GOGC is 200.`,
+and 2 more than there are workers, and GOGC is 400.`,
 		Example: "  eipgw run -c /etc/eipgw/eipgw.yaml",
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -11,12 +11,12 @@ type runtimeSettings struct {
 	gogc  int // GOGC, percent
 }
 
-// defaultGOGC lets the heap grow to three times what is in use. BGP's part of it is large,
-// about a KiB a route, and learning makes several KiB of garbage of each: at Go's own 100 %
-// a third of the CPU time of learning a million routes is collecting, and each collection
-// stops the workers twice, for a moment that is as long as the other threads need to get a CPU.
-// perf/README.md has the figures, and what it costs in memory.
-const defaultGOGC = 200
+// defaultGOGC lets the heap grow to five times what is in use. BGP's part of it is large,
+// half a KiB a route, and learning makes several KiB of garbage of each: at 200 % a quarter of
+// the CPU time of learning a million routes is collecting, and each collection stops the workers
+// twice, for a moment that is as long as the other threads need to get a CPU. perf/README.md has
+// the figures, and what it costs in memory.
+const defaultGOGC = 400
 
 // chooseRuntime chooses for so many CPUs and workers; what the environment says stands.
 // GOMEMLIMIT is the environment's alone: who bounds the process's memory knows by how much.
