@@ -159,7 +159,7 @@ func TestDescriptorsArePolledTogether(t *testing.T) {
 
 func TestPinThread(t *testing.T) {
 	current := func() (m cpuMask) {
-		_, _, e := affinity(syscall.SYS_SCHED_GETAFFINITY, 0, &m)
+		_, _, e := affinity(syscall.SYS_SCHED_GETAFFINITY, &m)
 		require.Zero(t, e)
 		return m
 	}

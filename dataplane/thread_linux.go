@@ -2,9 +2,7 @@ package dataplane
 
 import (
 	"fmt"
-	"os"
 	"runtime"
-	"strconv"
 	"syscall"
 	"time"
 	"unsafe"
@@ -19,8 +17,8 @@ type cpuMask [128]uint64
 // Affinity belongs to threads, so there is no pinning without LockOSThread, and that
 // has a price: whenever the runtime preempts a locked goroutine, its P goes to another thread,
 // and it sleeps until one finds it in the run queue and hands a P back. A Hold leaves of
-// that only the stops of the world. Where a worker cannot hold on, other threads of the process had
-// better be free to use its CPU, or the hand-over takes them milliseconds. A worker that is
+// that only the stops of the world. Other threads of the process stay free to use the worker's CPU:
+// so they can hand over there while others are busy elsewhere. A worker that is
 // not pinned is not locked either, and is picked up again by its own thread within a
 // microsecond; but it moves between CPUs, and its thread runs others' goroutines in between.
 //
@@ -35,12 +33,12 @@ func pinThread(cpu int) (undo func(), err error) {
 		return nil, fmt.Errorf("CPU %d: expected 0 to %d", cpu, len(want)*64-1)
 	}
 	runtime.LockOSThread()
-	if _, _, e := affinity(syscall.SYS_SCHED_GETAFFINITY, 0, &old); e != 0 {
+	if _, _, e := affinity(syscall.SYS_SCHED_GETAFFINITY, &old); e != 0 {
 		runtime.UnlockOSThread()
 		return nil, fmt.Errorf("reading the CPU affinity: %w", e)
 	}
 	want[cpu/64] = 1 << (cpu % 64)
-	if _, _, e := affinity(syscall.SYS_SCHED_SETAFFINITY, 0, &want); e != 0 {
+	if _, _, e := affinity(syscall.SYS_SCHED_SETAFFINITY, &want); e != 0 {
 		runtime.UnlockOSThread()
 		return nil, fmt.Errorf("pinning to CPU %d, which may be missing, offline or outside this process's cpuset: %w", cpu, e)
 	}
@@ -49,55 +47,15 @@ func pinThread(cpu int) (undo func(), err error) {
 	return func() {
 		setTimerSlack(0)
 		unhurry()
-		if _, _, e := affinity(syscall.SYS_SCHED_SETAFFINITY, 0, &old); e == 0 {
+		if _, _, e := affinity(syscall.SYS_SCHED_SETAFFINITY, &old); e == 0 {
 			runtime.UnlockOSThread() // else the thread ends with its goroutine
 		}
 	}, nil
 }
 
-// KeepOff takes these CPUs from every thread of the process, also from those to come, for
-// workers that will be pinned to them and never sleep: a thread that is given the CPU of
-// one would get a percent of it, in pieces of milliseconds. It says whether there are any
-// CPUs left, and does nothing if not. It is to be called before workers run.
-func KeepOff(cpus []int) (left bool, err error) {
-	var mask cpuMask
-	if _, _, e := affinity(syscall.SYS_SCHED_GETAFFINITY, 0, &mask); e != 0 {
-		return false, fmt.Errorf("reading the CPU affinity: %w", e)
-	}
-	for _, c := range cpus {
-		if c >= 0 && c < len(mask)*64 {
-			mask[c/64] &^= 1 << (c % 64)
-		}
-	}
-	if mask == (cpuMask{}) {
-		return false, nil
-	}
-	// A thread that begins meanwhile has the CPUs of the one that made it.
-	for seen := map[string]bool{}; ; {
-		threads, err := os.ReadDir("/proc/self/task")
-		if err != nil {
-			return false, fmt.Errorf("listing threads: %w", err)
-		}
-		before := len(seen)
-		for _, t := range threads {
-			tid, err := strconv.Atoi(t.Name())
-			if err != nil || seen[t.Name()] {
-				continue
-			}
-			seen[t.Name()] = true
-			if _, _, e := affinity(syscall.SYS_SCHED_SETAFFINITY, tid, &mask); e != 0 && e != syscall.ESRCH {
-				return false, fmt.Errorf("setting the CPU affinity of a thread: %w", e)
-			}
-		}
-		if len(seen) == before {
-			return true, nil
-		}
-	}
-}
-
-// affinity gets or sets a thread's CPUs; 0 is the calling thread.
-func affinity(call uintptr, tid int, m *cpuMask) (uintptr, uintptr, syscall.Errno) {
-	return syscall.RawSyscall(call, uintptr(tid), unsafe.Sizeof(*m), uintptr(unsafe.Pointer(m)))
+// affinity gets or sets the calling thread's CPUs.
+func affinity(call uintptr, m *cpuMask) (uintptr, uintptr, syscall.Errno) {
+	return syscall.RawSyscall(call, 0, unsafe.Sizeof(*m), uintptr(unsafe.Pointer(m)))
 }
 
 // hurry gives the calling thread the highest priority that is not of real time, if it may,

@@ -17,7 +17,6 @@ import (
 
 	"github.com/eipgw/eipgw/cmd/internal/config"
 	"github.com/eipgw/eipgw/cmd/internal/task"
-	"github.com/eipgw/eipgw/dataplane"
 )
 
 // stopExtra is how much longer than its linger time a graceful stop may take.
@@ -37,9 +36,8 @@ a second one stops at once. Readiness is told to systemd (Type=notify).
 
 It needs CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF and CAP_IPC_LOCK, or root, and
 CAP_NET_BIND_SERVICE for BGP's port 179; CAP_SYS_NICE lets pinned workers go before
-other threads on their CPUs, which with workers.idle busy they have to themselves.
-Unless the environment says otherwise GOMAXPROCS is the number of CPUs, but 4 at least
-and 2 more than there are workers, and GOGC is 400.`,
+other threads on their CPUs. Unless the environment says otherwise GOMAXPROCS is the
+number of CPUs, but 4 at least and 2 more than there are workers, and GOGC is 400.`,
 		Example: "  eipgw run -c /etc/eipgw/eipgw.yaml",
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -64,9 +62,6 @@ func (c *cli) run(ctx context.Context, file string) error {
 	for _, w := range cfg.Warnings {
 		log.Warn("configuration", "warning", w.String())
 	}
-	if cfg.Workers.Idle == dataplane.Busy && len(cfg.Workers.CPUs) > 0 {
-		clearCPUs(cfg.Workers.CPUs, log)
-	}
 	chooseRuntime(os.Getenv, runtime.NumCPU(), cfg.Ports[0].Queues).apply()
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, unix.SIGHUP, unix.SIGTERM, unix.SIGINT)
@@ -77,16 +72,6 @@ func (c *cli) run(ctx context.Context, file string) error {
 	}
 	log.Info("eipgw starts", "version", version(), "config", file, "pid", os.Getpid())
 	return g.serve(ctx, signals)
-}
-
-// clearCPUs keeps the other threads off the CPUs of workers that never sleep.
-func clearCPUs(cpus []int, log *slog.Logger) {
-	switch left, err := dataplane.KeepOff(cpus); {
-	case err != nil:
-		log.Warn("other threads may run on the workers' CPUs", "cpus", cpus, "error", err)
-	case !left:
-		log.Warn("other threads run on the workers' CPUs, since there are no others", "cpus", cpus)
-	}
 }
 
 func newLogger(w io.Writer, format config.Format, level *slog.LevelVar) *slog.Logger {

@@ -126,8 +126,7 @@ forwarding:
 # Threads that forward.
 workers:
   cpus: [1]        # default is not pinned; one CPU per queue
-  idle: adaptive   # default: sleeps when nothing arrives; or busy, for least latency:
-                   # no other thread of the gateway runs on the CPUs of such workers
+  idle: adaptive   # default: sleeps when nothing arrives; or busy, for least latency
 
 # Bindings from a file, read again when it changes.
 bindings:
