@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
-	"sync/atomic"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -94,8 +93,6 @@ type Generator struct {
 	cfg   Config
 	frame []byte
 	objs  generatorObjects
-
-	skipped atomic.Uint64 // by a generator that naps
 }
 
 // generatorObjects is the part of the BPF object that a generator loads.
@@ -160,21 +157,12 @@ type Load struct {
 	Burst int
 	// Stamped has each frame carry the time when it was sent: see Sink.Time.
 	Stamped bool
-
-	// Nap has the generator sleep that long between bursts that make up its rate, and go
-	// before other threads on its CPU when it wakes: they have the CPU meanwhile. It needs
-	// a Rate. 0: never, frames are evenly spaced.
-	Nap time.Duration
 }
 
 // set writes the load where the program reads it.
 func (g *Generator) set(l Load, limit uint64) error {
 	interval, burst, stamping := uint64(0), uint64(DefaultBurst), uint64(0)
-	switch {
-	case l.Nap > 0 && l.Rate <= 0:
-		return fmt.Errorf("loadgen: naps of %v without a rate: expected one", l.Nap)
-	case l.Nap > 0: // Run counts what is due
-	case l.Rate > 0:
+	if l.Rate > 0 {
 		interval = uint64(1024 * 1e9 / l.Rate)
 	}
 	if l.Burst > 0 {
@@ -203,8 +191,8 @@ func (c Config) leastStamped() int {
 }
 
 // Run sends until the load's frames are sent or ctx ends, and returns nil then. It must be
-// called in the network namespace of the interface. Its thread is pinned to the CPU and,
-// without naps, never sleeps.
+// called in the network namespace of the interface. Its thread is pinned to the CPU and
+// never sleeps.
 func (g *Generator) Run(ctx context.Context, l Load) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -232,62 +220,12 @@ func (g *Generator) Run(ctx context.Context, l Load) error {
 		close(ended)
 		<-interrupted
 	}()
-	if l.Nap > 0 {
-		return g.nap(l, over)
-	}
 	for !over() {
 		if errno := runLive(g.objs.Generate.FD(), g.frame, math.MaxUint32, size); errno != 0 && errno != unix.EINTR {
 			return fmt.Errorf("loadgen: running the generator: %w", errno)
 		}
 	}
 	return nil
-}
-
-// nap sends in bursts, until over says yes.
-func (g *Generator) nap(l Load, over func() bool) error {
-	undo, err := hurry()
-	if err != nil {
-		return err
-	}
-	defer undo()
-	most := uint64(DefaultBurst)
-	if l.Burst > 0 {
-		most = uint64(l.Burst)
-	}
-	pause := unix.NsecToTimespec(int64(l.Nap))
-	done, begin := uint64(0), time.Now() // done: frames that were sent or skipped
-	for !over() {
-		due := uint64(l.Rate*time.Since(begin).Seconds()) - done
-		if due > most {
-			g.skipped.Add(due - most)
-			done += due - most
-			due = most
-		}
-		if due > 0 {
-			before := g.Sent()
-			errno := runLive(g.objs.Generate.FD(), g.frame, uint32(due), min(int(due), batch))
-			if errno != 0 && errno != unix.EINTR {
-				return fmt.Errorf("loadgen: running the generator: %w", errno)
-			}
-			done += g.Sent() - before
-		}
-		_ = unix.Nanosleep(&pause, nil) // a signal may end it early
-	}
-	return nil
-}
-
-// hurry gives the calling thread the highest priority that is not of real time, until undo is
-// called.
-func hurry() (undo func(), err error) {
-	const highest, self = -20, 0
-	old, err := unix.Getpriority(unix.PRIO_PROCESS, self) // 20 - nice: getpriority(2)
-	if err == nil {
-		err = unix.Setpriority(unix.PRIO_PROCESS, self, highest)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("loadgen: raising the priority: %w", err)
-	}
-	return func() { _ = unix.Setpriority(unix.PRIO_PROCESS, self, 20-old) }, nil
 }
 
 // lookEvery is how often a run with an end is asked whether it has come to it.
@@ -345,7 +283,7 @@ func (g *Generator) Sent() uint64 { return read(g.objs.Sent) }
 func (g *Generator) Hostile() uint64 { return read(g.objs.Hostile) }
 
 // Skipped is how many frames were not sent because the generator was held up.
-func (g *Generator) Skipped() uint64 { return read(g.objs.Skipped) + g.skipped.Load() }
+func (g *Generator) Skipped() uint64 { return read(g.objs.Skipped) }
 
 // read reads a variable that is mapped into memory, which cannot fail.
 func read(v *ebpf.Variable) (n uint64) {

@@ -14,7 +14,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
-	"golang.org/x/sys/unix"
 
 	"github.com/eipgw/eipgw/encap"
 	"github.com/eipgw/eipgw/perf/lab"
@@ -95,31 +94,6 @@ func TestSinkCountsWhatTheGeneratorSends(t *testing.T) {
 			}
 		})
 	}
-}
-
-// With naps it keeps to the rate as well, counts what it could not send in time, and others
-// on its CPU run meanwhile.
-func TestGeneratorThatNaps(t *testing.T) {
-	r := newRig(t, config4)
-	const frames, rate = 3000, 50_000
-	nice, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
-	require.NoError(t, err)
-	start := time.Now()
-	r.run(t, Load{Rate: rate, Frames: frames, Nap: 2 * time.Millisecond, Burst: 1000})
-	took := time.Since(start)
-	assert.GreaterOrEqual(t, took, (frames-2*1000)*time.Second/rate, "sent faster than the rate")
-	assert.EqualValues(t, frames, r.gen.Sent())
-	assert.EqualValues(t, frames, r.counts(t).Plain.Frames)
-
-	skipped := r.gen.Skipped()
-	r.run(t, Load{Rate: rate, Frames: 100, Nap: 10 * time.Millisecond, Burst: 10}) // 500 are due after each
-	assert.EqualValues(t, frames+100, r.gen.Sent())
-	assert.GreaterOrEqual(t, r.gen.Skipped()-skipped, uint64(9*490))
-
-	assert.ErrorContains(t, r.a.Do(func() error { return r.gen.Run(t.Context(), Load{Nap: time.Millisecond}) }), "without a rate")
-	now, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
-	require.NoError(t, err)
-	assert.Equal(t, nice, now)
 }
 
 // catchUp is CATCH_UP of the program.

@@ -46,7 +46,7 @@ func latencies(ctx context.Context, s settings, cs []contender, stands []*stand,
 			if most == 0 {
 				return fmt.Errorf("%s forwarded nothing: there is no share of that", c.name())
 			}
-			loads[i] = load{rate: share * most, timed: true, churn: churnOf(c), time: s.TimedTime, naps: s.changing()}
+			loads[i] = load{rate: share * most, timed: true, churn: churnOf(c), time: s.TimedTime}
 		}
 		turns, discarded, err := turnsOf(ctx, cs, stands, s.TimedTurns, loads)
 		if err != nil {

@@ -75,11 +75,6 @@ func round(ctx context.Context, s settings, cs []contender) (ts []trial, err err
 	for i, st := range stands {
 		most[i] = load{rate: st.traffic.rate, churn: churnOf(cs[i]), time: s.Time}
 	}
-	if s.changing() {
-		if err := saturating(ctx, s, cs, stands, most); err != nil {
-			return nil, err
-		}
-	}
 	turns, discarded, err := turnsOf(ctx, cs, stands, s.Turns, most)
 	if err != nil {
 		return nil, err
@@ -98,34 +93,6 @@ func round(ctx context.Context, s settings, cs []contender) (ts []trial, err err
 		ts[i].Notes = st.notes
 	}
 	return ts, nil
-}
-
-// surplus is how much more a contender is offered than it forwarded of as many frames as the
-// generator can make.
-const surplus = 1.25
-
-// saturating makes loads of which each contender has more than enough, at rest and with
-// churn alike, from a generator that leaves its CPU to the gateway's other threads: one that
-// never sleeps would have them and itself take turns of milliseconds.
-func saturating(ctx context.Context, s settings, cs []contender, stands []*stand, loads []load) error {
-	const turns = 2
-	for i := range cs {
-		if baseOf(cs, i) != i {
-			continue
-		}
-		ts, _, err := turnsOf(ctx, cs[i:i+1], stands[i:i+1], turns, loads[i:i+1])
-		if err != nil {
-			return err
-		}
-		loads[i].rate = surplus * median(column(ts[0], turn.rate))
-		if loads[i].rate == 0 {
-			return fmt.Errorf("%s forwarded nothing", cs[i].name())
-		}
-	}
-	for i := range cs {
-		loads[i].rate, loads[i].naps = loads[baseOf(cs, i)].rate, true
-	}
-	return nil
 }
 
 // openAll starts contenders, variants of one only once. What it has started by an error is to

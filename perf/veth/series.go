@@ -68,16 +68,13 @@ func (s *settings) takeSeries(given map[string]bool) error {
 	default:
 		return fmt.Errorf("-series %s: expected one of %s", s.Series, strings.Join(allSeries, ", "))
 	}
-	if s.changing() {
+	if s.Series == seriesChurn || s.Series == seriesSoak {
 		set("contenders", func() { s.selected = "eipgw" })
 		set("eips", func() { s.EIPs = churnEIPs })
 		set("waiting", func() { s.Waiting = 1 }) // for the gateway's own threads: part of what is measured
 	}
 	return s.checkPoints()
 }
-
-// changing says whether the series has bindings change.
-func (s *settings) changing() bool { return s.Series == seriesChurn || s.Series == seriesSoak }
 
 func (s *settings) checkPoints() error {
 	if s.Series == seriesLatency {

@@ -17,19 +17,11 @@ type load struct {
 	timed bool    // frames carry the time, and none is left under way when the turn ends
 	churn float64 // binding changes a second that are asked for meanwhile
 	time  time.Duration
-	naps  bool // the generator sleeps between bursts, and leaves its CPU to others
 }
 
 // timedBurst is how many frames a generator that was held up sends at once in a timed turn:
 // a burst shows as delay.
 const timedBurst = 32
-
-// A generator that naps does it for that long, and makes up for a few naps that it overslept:
-// half of what a contender's receiving ring holds.
-const (
-	nap      = 250 * time.Microsecond
-	napBurst = 1024
-)
 
 // reading is all counters at one moment.
 type reading struct {
@@ -121,9 +113,6 @@ func (l load) generated(t traffic) loadgen.Load {
 	g := loadgen.Load{Rate: l.rate / (1 - t.mix.Share()), Stamped: l.timed}
 	if l.timed {
 		g.Burst = timedBurst
-	}
-	if l.naps {
-		g.Nap, g.Burst = nap, napBurst
 	}
 	return g
 }
