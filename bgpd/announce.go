@@ -38,7 +38,7 @@ func (s *Speaker) Announce(want []rib.Segment) error {
 	if s.phase == phaseDone {
 		return errors.New("bgpd: announce: the speaker has stopped")
 	}
-	s.want, s.todo.announce = make([]rib.Segment, len(want)), true
+	s.want, s.agenda.announce = make([]rib.Segment, len(want)), true
 	for i, g := range want {
 		s.want[i] = copySegment(g)
 	}
@@ -88,7 +88,7 @@ func (s *Speaker) announce(want []rib.Segment) {
 	s.mu.Lock()
 	s.advertised = told
 	if failed != nil {
-		s.todo.retry = time.Now().Add(announceRetry)
+		s.agenda.retry = time.Now().Add(announceRetry)
 	}
 	s.mu.Unlock()
 	if failed != nil {

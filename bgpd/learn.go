@@ -79,7 +79,7 @@ func (l learner) Lost(err error) {
 	stopping := l.phase == phaseDone
 	for addr, ses := range l.sessions {
 		if ses.up {
-			l.todo.relearn[addr] = now
+			l.agenda.relearn[addr] = now
 		}
 	}
 	l.mu.Unlock()
@@ -101,7 +101,7 @@ func (l learner) Up(up bmp.Session) {
 		l.mu.Unlock()
 		return
 	case ses.up && ses.conn == c: // told again
-		l.todo.relearn[up.Peer] = time.Now().Add(relearnWait)
+		l.agenda.relearn[up.Peer] = time.Now().Add(relearnWait)
 		l.mu.Unlock()
 		l.wake()
 		return
@@ -120,7 +120,7 @@ func (l learner) Up(up bmp.Session) {
 	if ses.n.Role == VirtualRouter {
 		ses.peer = ses.judge(&l.cfg)
 	}
-	l.todo.inspect[ses.addr] = true
+	l.agenda.inspect[ses.addr] = true
 	n, source := ses.n, ses.source()
 	l.mu.Unlock()
 	l.log.Info("bgpd: session up", "neighbor", ses.addr, "name", n.name())
@@ -153,8 +153,8 @@ func (s *Speaker) down(ses *session) {
 	}
 	now := time.Now()
 	ses.end(now)
-	s.todo.revive[ses.addr] = now.Add(ses.n.IdleHold)
-	delete(s.todo.relearn, ses.addr)
+	s.agenda.revive[ses.addr] = now.Add(ses.n.IdleHold)
+	delete(s.agenda.relearn, ses.addr)
 	if ses.dynamic && !connected[ses.state] {
 		s.forget(ses)
 	}
@@ -229,8 +229,8 @@ func (s *Speaker) hear(m *bmp.Update, now time.Time) (peer *path.Peer, ses *sess
 		return nil, nil, false
 	}
 	if m.Seconds <= s.retold {
-		if s.todo.relearn[m.Peer].IsZero() {
-			s.todo.relearn[m.Peer] = now.Add(relearnWait)
+		if s.agenda.relearn[m.Peer].IsZero() {
+			s.agenda.relearn[m.Peer] = now.Add(relearnWait)
 			s.wake()
 		}
 		return nil, nil, false

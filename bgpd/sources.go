@@ -64,7 +64,7 @@ func (s *Speaker) register(n *Neighbor) {
 	s.mu.Lock()
 	before := s.sessions[n.Address]
 	s.sessions[n.Address] = ses
-	delete(s.todo.relearn, n.Address)
+	delete(s.agenda.relearn, n.Address)
 	s.mu.Unlock()
 	if before != nil && before.n.Role == VirtualRouter {
 		s.close(before)
@@ -81,8 +81,8 @@ func (s *Speaker) unregister(n *Neighbor) {
 	for _, ses := range s.of(n) {
 		s.mu.Lock()
 		delete(s.sessions, ses.addr)
-		delete(s.todo.revive, ses.addr)
-		delete(s.todo.relearn, ses.addr)
+		delete(s.agenda.revive, ses.addr)
+		delete(s.agenda.relearn, ses.addr)
 		s.mu.Unlock()
 		if n.Role == VirtualRouter {
 			s.close(ses)

@@ -36,7 +36,7 @@ type Speaker struct {
 	conv    path.Converter               // of the station's goroutine
 	told    map[netip.Prefix]rib.Segment // of the goroutine of Run: what GoBGP announces
 	ops     chan func()                  // work for the goroutine of Run
-	wakeup  chan struct{}                // there is something in todo
+	wakeup  chan struct{}                // there is something in agenda
 	done    chan struct{}                // closed when Run takes no more work
 	taking  atomic.Bool                  // the station has an UPDATE in hand
 
@@ -49,7 +49,7 @@ type Speaker struct {
 	sessions   map[netip.Addr]*session
 	ranges     map[netip.Prefix]tally // of sessions that are gone
 	unsecured  map[string]string      // neighbors and ranges whose password was not taken, and why
-	todo       todo
+	agenda     agenda
 	begun      bool              // GoBGP has connected to the station
 	retold     int64             // when it connected again, in its clock's seconds
 	latest     time.Time         // when the station heard of an UPDATE
@@ -68,8 +68,8 @@ const (
 	phaseDone
 )
 
-// todo is work for the goroutine of Run that others have found.
-type todo struct {
+// agenda is work for the goroutine of Run that others have found.
+type agenda struct {
 	inspect  map[netip.Addr]bool      // came up, or its dump has ended: ask GoBGP about it
 	relearn  map[netip.Addr]time.Time // is up: judge what it said anew, then
 	revive   map[netip.Addr]time.Time // went down: free it of GoBGP's own waiting, then
@@ -94,7 +94,7 @@ func New(cfg Config) (*Speaker, error) {
 		sessions:  make(map[netip.Addr]*session),
 		ranges:    make(map[netip.Prefix]tally),
 		unsecured: make(map[string]string),
-		todo: todo{
+		agenda: agenda{
 			inspect: make(map[netip.Addr]bool),
 			relearn: make(map[netip.Addr]time.Time),
 			revive:  make(map[netip.Addr]time.Time),
@@ -205,7 +205,7 @@ func (s *Speaker) serve(ctx context.Context) {
 	}
 }
 
-// wake makes the goroutine of Run look at todo.
+// wake makes the goroutine of Run look at agenda.
 func (s *Speaker) wake() {
 	select {
 	case s.wakeup <- struct{}{}:

@@ -76,7 +76,7 @@ func (s *Speaker) endOfRIB(addr netip.Addr, f Family) {
 	if !slices.Contains(ses.ended.families, f) {
 		ses.ended.families = append(ses.ended.families, f)
 	}
-	s.todo.inspect[addr] = true
+	s.agenda.inspect[addr] = true
 	s.wake()
 }
 
@@ -103,7 +103,7 @@ func (s *Speaker) stateChanged(addr netip.Addr, state string, c connection) {
 		ses.said, ses.ended = c, ended{}
 		over = false
 	case was == stateUp: // also if the station has not said yet that it was up
-		s.todo.revive[addr] = time.Now().Add(ses.n.IdleHold)
+		s.agenda.revive[addr] = time.Now().Add(ses.n.IdleHold)
 	}
 	if !ses.up && ses.dynamic && !connected[state] {
 		s.forget(ses)

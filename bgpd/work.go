@@ -20,26 +20,26 @@ const reviveRetry = 5 * time.Second
 func (s *Speaker) work() time.Time {
 	now := time.Now()
 	s.mu.Lock()
-	inspect := slices.Collect(maps.Keys(s.todo.inspect))
-	clear(s.todo.inspect)
+	inspect := slices.Collect(maps.Keys(s.agenda.inspect))
+	clear(s.agenda.inspect)
 	var revive []netip.Addr
-	for a, t := range s.todo.revive {
+	for a, t := range s.agenda.revive {
 		if !now.Before(t) {
 			revive = append(revive, a)
-			delete(s.todo.revive, a)
+			delete(s.agenda.revive, a)
 		}
 	}
-	announce := s.todo.announce || !s.todo.retry.IsZero() && !now.Before(s.todo.retry)
+	announce := s.agenda.announce || !s.agenda.retry.IsZero() && !now.Before(s.agenda.retry)
 	want := s.want
 	if announce {
-		s.todo.announce, s.todo.retry = false, time.Time{}
+		s.agenda.announce, s.agenda.retry = false, time.Time{}
 	}
 	var anew, dumped []*session
-	for a, t := range s.todo.relearn {
+	for a, t := range s.agenda.relearn {
 		if now.Before(t) {
 			continue
 		}
-		delete(s.todo.relearn, a)
+		delete(s.agenda.relearn, a)
 		if ses := s.sessions[a]; ses != nil {
 			anew = append(anew, ses)
 		}
@@ -79,10 +79,10 @@ func (s *Speaker) due(now time.Time) time.Time {
 			next = t
 		}
 	}
-	for _, t := range s.todo.revive {
+	for _, t := range s.agenda.revive {
 		earlier(t)
 	}
-	for _, t := range s.todo.relearn {
+	for _, t := range s.agenda.relearn {
 		earlier(t)
 	}
 	for _, ses := range s.sessions {
@@ -94,8 +94,8 @@ func (s *Speaker) due(now time.Time) time.Time {
 			earlier(ses.quietAt(s.quietSince(now)))
 		}
 	}
-	if !s.todo.retry.IsZero() {
-		earlier(s.todo.retry)
+	if !s.agenda.retry.IsZero() {
+		earlier(s.agenda.retry)
 	}
 	return next
 }
@@ -169,5 +169,5 @@ func (s *Speaker) revive(addr netip.Addr) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	ses.problem("bring back: "+err.Error(), now)
-	s.todo.revive[addr] = now.Add(reviveRetry)
+	s.agenda.revive[addr] = now.Add(reviveRetry)
 }

@@ -30,7 +30,7 @@ type Hold struct {
 }
 
 // Holder is a port that lets go of h before it does what may park the goroutine, and takes
-// it again. The worker calls UseHold once, before all else.
+// it again. The worker calls UseHold before all else, and at its end with nil.
 type Holder interface {
 	UseHold(h *Hold)
 }

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/eipgw/eipgw/dataplane"
+	"github.com/eipgw/eipgw/perf/lab"
 )
 
 // heldPort never has a frame. It lets go of its Hold in every hundredth round, to wait for a
@@ -63,31 +64,17 @@ func (p *heldPort) Flush() error              { return nil }
 func (p *heldPort) Release(*dataplane.Burst)  {}
 func (p *heldPort) Close() error              { return nil }
 func (p *heldPort) wait(t *testing.T, n int64) {
-	eventually(t, func() bool { return p.rounds.Load() >= n })
-}
-
-func eventually(t *testing.T, f func() bool) {
-	t.Helper()
-	require.Eventually(t, f, 10*time.Second, time.Millisecond)
-}
-
-// firstCPU is one that the test may run on.
-func firstCPU(t *testing.T) int {
-	var set unix.CPUSet
-	require.NoError(t, unix.SchedGetaffinity(0, &set))
-	cpu := 0
-	for !set.IsSet(cpu) {
-		cpu++
-	}
-	return cpu
+	until(t, "rounds", func() bool { return p.rounds.Load() >= n })
 }
 
 // runHeld has a worker spin on ports, pinned, and returns what ends it.
 func runHeld(t *testing.T, procs int, ports ...dataplane.Port) (stop func()) {
 	t.Helper()
+	cpu, err := lab.CPU()
+	require.NoError(t, err)
 	before := runtime.GOMAXPROCS(procs)
 	reader, _ := newReader(t, resolver(), bindings())
-	w, err := dataplane.NewWorker(dataplane.WorkerConfig{Ports: ports, Reader: reader, CPU: firstCPU(t), Idle: dataplane.Busy})
+	w, err := dataplane.NewWorker(dataplane.WorkerConfig{Ports: ports, Reader: reader, CPU: cpu, Idle: dataplane.Busy})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -113,7 +100,7 @@ func TestHeldWorkerIsNotPreempted(t *testing.T) {
 	defer stop()
 	p.wait(t, 1000)
 	sleeps, begin := p.sleeps.Load(), time.Now()
-	eventually(t, func() bool { return time.Since(begin) > time.Second })
+	until(t, "a second is over", func() bool { return time.Since(begin) > time.Second })
 	t.Logf("%d sleeps", p.sleeps.Load()-sleeps)
 	assert.LessOrEqual(t, p.sleeps.Load()-sleeps, int64(10))
 	assert.EqualValues(t, 1, p.given.Load())
@@ -144,7 +131,7 @@ func TestHeldWorkerLetsTheWorldStop(t *testing.T) {
 // TestHeldPortMayWait: a port that lets go waits for locks and sleeps, and its errors are noted.
 func TestHeldPortMayWait(t *testing.T) {
 	p := &heldPort{failing: true}
-	defer runHeld(t, 4, p)()
+	stop := runHeld(t, 4, p)
 	for range 20 {
 		p.mu.Lock()
 		time.Sleep(time.Millisecond)
@@ -152,6 +139,10 @@ func TestHeldPortMayWait(t *testing.T) {
 		runtime.Gosched()
 	}
 	p.wait(t, 2000)
+	require.EqualValues(t, 1, p.given.Load())
+	stop()
+	assert.EqualValues(t, 2, p.given.Load())
+	assert.Nil(t, p.hold, "whoever has the port next holds nothing")
 }
 
 // TestNoHoldWithoutAnotherP: somebody else has to be able to run.

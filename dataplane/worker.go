@@ -117,10 +117,8 @@ func (w *Worker) Run(ctx context.Context) error {
 			return fmt.Errorf("dataplane: %s: %w", w.name, err)
 		}
 		defer undo()
-		if w.hold = w.newHold(); w.hold != nil {
-			defer w.hold.end()
-		}
-		w.pacer.hold = w.hold
+		w.takeHold()
+		defer w.endHold()
 	}
 	stop := ctx.Done()
 	defer w.gaps.publish()
@@ -157,18 +155,29 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 }
 
-// newHold gives a Hold to all ports, if they can do with it.
-func (w *Worker) newHold() *Hold {
+// takeHold makes a Hold, if all ports can do with one.
+func (w *Worker) takeHold() {
 	for _, p := range w.ports {
 		if _, ok := p.Port.(Holder); !ok {
-			return nil
+			return
 		}
 	}
-	h := newHold()
+	w.useHold(newHold())
+}
+
+// endHold is for when nothing is held any more: whoever has the ports next holds nothing.
+func (w *Worker) endHold() {
+	if w.hold != nil {
+		w.hold.end()
+		w.useHold(nil)
+	}
+}
+
+func (w *Worker) useHold(h *Hold) {
+	w.hold, w.pacer.hold = h, h
 	for _, p := range w.ports {
 		p.Port.(Holder).UseHold(h)
 	}
-	return h
 }
 
 // round polls every port once and leaves no frame behind. It says whether any frame
