@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,6 +32,7 @@ type world struct {
 	withdrawn map[netip.Prefix]time.Time
 	linger    time.Duration
 	check     func() // after every call, holding mu
+	paused    atomic.Pointer[chan struct{}]
 
 	refuse                               map[netip.Prefix]error // Apply refuses these
 	failed                               bool                   // Apply has failed: nobody knows what it did
@@ -39,6 +41,16 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	return &world{t: t, bound: map[netip.Prefix][]encap.Tunnel{}, withdrawn: map[netip.Prefix]time.Time{}, refuse: map[netip.Prefix]error{}}
+}
+
+// pause has Apply wait until resume is called.
+func (w *world) pause() (resume func()) {
+	c := make(chan struct{})
+	w.paused.Store(&c)
+	return func() {
+		w.paused.Store(nil)
+		close(c)
+	}
 }
 
 func (w *world) note(format string, args ...any) {
@@ -58,6 +70,9 @@ func (w *world) events() []string {
 }
 
 func (w *world) Apply(changes []fib.Binding) (fib.Report, error) {
+	if c := w.paused.Load(); c != nil {
+		<-*c
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.failApply > 0 {
