@@ -71,8 +71,10 @@ func TestSyncedThatBecameVoidDoesNotCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := initial(t, quick)
 		b.Update(Update{Source: "static", Synced: true})
-		b.Update(Update{Source: "vr1", Set: []Path{to("203.0.113.7/32", "10.0.0.1")}, Synced: true})
-		b.Update(Update{Source: "vr1", RemoveAll: true})
+		b.together(func() {
+			b.Update(Update{Source: "vr1", Set: []Path{to("203.0.113.7/32", "10.0.0.1")}, Synced: true})
+			b.Update(Update{Source: "vr1", RemoveAll: true})
+		})
 		assert.Equal(t, []string{"filter 203.0.113.0/24"}, b.after(time.Second))
 		b.Update(Update{Source: "vr1", RemoveAll: true, Synced: true})
 		assert.Equal(t, []string{"announce 203.0.113.0/24"}, b.after(time.Second))

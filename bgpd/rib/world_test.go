@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -32,7 +31,6 @@ type world struct {
 	withdrawn map[netip.Prefix]time.Time
 	linger    time.Duration
 	check     func() // after every call, holding mu
-	paused    atomic.Pointer[chan struct{}]
 
 	refuse                               map[netip.Prefix]error // Apply refuses these
 	failed                               bool                   // Apply has failed: nobody knows what it did
@@ -41,16 +39,6 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	return &world{t: t, bound: map[netip.Prefix][]encap.Tunnel{}, withdrawn: map[netip.Prefix]time.Time{}, refuse: map[netip.Prefix]error{}}
-}
-
-// pause has Apply wait until resume is called.
-func (w *world) pause() (resume func()) {
-	c := make(chan struct{})
-	w.paused.Store(&c)
-	return func() {
-		w.paused.Store(nil)
-		close(c)
-	}
 }
 
 func (w *world) note(format string, args ...any) {
@@ -70,9 +58,6 @@ func (w *world) events() []string {
 }
 
 func (w *world) Apply(changes []fib.Binding) (fib.Report, error) {
-	if c := w.paused.Load(); c != nil {
-		<-*c
-	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.failApply > 0 {
@@ -209,6 +194,14 @@ func (b *bench) after(d time.Duration) []string {
 	time.Sleep(d)
 	synctest.Wait()
 	return b.w.events()
+}
+
+// together has everything that say says meet in the queue: Run begins no turn before it returns.
+func (b *bench) together(say func()) {
+	synctest.Wait()
+	b.life.mu.Lock()
+	defer b.life.mu.Unlock()
+	say()
 }
 
 // bindings is what the table holds, "203.0.113.7/32" to "[10.0.0.1]".
