@@ -101,7 +101,7 @@ func TestInlining(t *testing.T) {
 	require.NoError(t, err, string(out))
 	for _, name := range []string{
 		"hash4", "fold", "mix", "hasPorts", `\(\*Forwarder\).port`, `portView.room`, `\(\*tally\).drop`,
-		`\(\*Frame\).Attach`, `\(\*Frame\).Bytes`, `\(\*Frame\).Len`, `\(\*Frame\).Packet`, `\(\*Frame\).Prepend`,
+		`\(\*Frame\).Attach`, `\(\*Frame\).AttachKept`, "setKept", `\(\*frameList\).add`, `\(\*Frame\).Bytes`, `\(\*Frame\).Len`, `\(\*Frame\).Packet`, `\(\*Frame\).Prepend`,
 		`\(\*Frame\).Offset`, `\(\*Frame\).Buffer`,
 		`\(\*rules\).answerTo`, `\(\*answerRules\).source`, `\(\*Frame\).fromGroup`, `\(\*bucket\).has`, `\(\*bucket\).take`,
 		`\(\*limiter\).budget`,

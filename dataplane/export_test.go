@@ -3,7 +3,10 @@ package dataplane
 import "net/netip"
 
 // Round makes one round over the worker's ports, without Run.
-func (w *Worker) Round() { w.round() }
+func (w *Worker) Round() {
+	w.fw.takeRules()
+	w.round()
+}
 
 // SetClock has the forwarder take the time from f, in nanoseconds, not 0.
 func (fw *Forwarder) SetClock(f func() int64) { fw.limits.clock = f }
@@ -30,6 +33,6 @@ func (f *Frame) MTU() int { return int(f.mtu) }
 
 // Classify is the first pass of Process alone.
 func (fw *Forwarder) Classify(b *Burst) {
-	fw.r = fw.rules.load()
+	fw.takeRules()
 	fw.classify(b)
 }

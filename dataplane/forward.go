@@ -37,7 +37,7 @@ type Forwarder struct {
 	ports  []portView // by PortID
 	limits *limiter
 
-	r      *rules            // those of the burst
+	r      *rules            // those of the burst, see takeRules
 	stuck  int               // how many of its frames have a sound packet and no way
 	events [NumEvents]uint64 // since the start
 	splits uint64            // bit per frame looked up: too large, and to be cut
@@ -80,6 +80,7 @@ func NewForwarder(c ForwarderConfig) *Forwarder {
 		}
 		fw.ports[p.ID] = portView{mac: macNumber(p.MAC), mtu: p.MTU}
 	}
+	fw.takeRules()
 	return fw
 }
 
@@ -106,7 +107,23 @@ func (fw *Forwarder) port(id fib.PortID) portView {
 // of the table: it sees every binding as it was or as it is, and no entry is used
 // after End. Nor does a burst see half a change of the rules.
 func (fw *Forwarder) Process(b *Burst) {
-	fw.r, fw.stuck = fw.rules.load(), 0
+	fw.takeRules()
+	fw.process(b)
+}
+
+// takeRules takes what is in force now for the bursts that follow.
+func (fw *Forwarder) takeRules() {
+	if r := fw.rules.load(); r != fw.r {
+		fw.r = r
+	}
+}
+
+// outdated says whether takeRules would take others.
+func (fw *Forwarder) outdated() bool { return fw.rules.load() != fw.r }
+
+// process is Process by the rules that were taken last.
+func (fw *Forwarder) process(b *Burst) {
+	fw.stuck = 0
 	fw.classify(b)
 	if fw.n4+fw.n6 > 0 {
 		fw.reader.Begin()

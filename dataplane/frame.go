@@ -84,8 +84,22 @@ func newBursts(n int) []Burst { return make([]Burst, max(n, 8))[:n] }
 func (f *Frame) Attach(buf []byte, off, n int) {
 	_ = buf[off : off+n : len(buf)]
 	f.buf = buf
+	f.begin(uint32(off), uint32(n))
+}
+
+// AttachKept is Attach for a buffer that the port itself keeps as long as it lends frames, or
+// that is none of Go's memory. The garbage collector is not told that f refers to it, which
+// is what makes it possible outside of the runtime.
+func (f *Frame) AttachKept(buf []byte, off, n int) {
+	_ = buf[off : off+n : len(buf)]
+	setKept(&f.buf, buf)
+	f.begin(uint32(off), uint32(n))
+}
+
+// begin sets every field but the buffer.
+func (f *Frame) begin(off, n uint32) {
 	f.Cookie = 0
-	f.off, f.end, f.received, f.hash = uint32(off), uint32(off+n), uint32(n), 0
+	f.off, f.end, f.received, f.hash = off, off+n, n, 0
 	f.In, f.Out, f.mtu, f.Verdict, f.Reason = 0, 0, 0, Drop, ReasonNone
 	f.l3, f.flags, f.Taken = 0, 0, false
 }

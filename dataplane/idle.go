@@ -50,7 +50,7 @@ type pacer struct {
 	waiters []Waiter     // set when every port is one
 	descs   []Descriptor // set when every port is one
 	fds     []pollFD
-	hold    *Hold // let go to sleep
+	out     bool // the worker is outside of the runtime; all ports are a Descriptor
 
 	from, due int64 // when the last sleep began, and was to end, by ticks
 
@@ -102,10 +102,12 @@ func (p *pacer) idle() bool {
 	}
 	p.from = ticks()
 	p.due = p.from + int64(pause)
-	p.hold.Let()
-	defer p.hold.Take()
 	if blind {
-		sleep(pause)
+		if p.out {
+			sleepOutside(pause)
+		} else {
+			sleep(pause)
+		}
 		return true
 	}
 	p.wait(pause)
@@ -118,7 +120,7 @@ func (p *pacer) idle() bool {
 // wait sleeps in the ports until a frame comes, or for d. Where several ports can
 // only wait one after the other, each gets a share of it.
 func (p *pacer) wait(d time.Duration) {
-	if len(p.waiters) == 1 || p.descs == nil {
+	if !p.out && len(p.waiters) == 1 || p.descs == nil {
 		for _, w := range p.waiters {
 			w.Wait(d / time.Duration(len(p.waiters)))
 		}
@@ -127,7 +129,11 @@ func (p *pacer) wait(d time.Duration) {
 	for i, desc := range p.descs {
 		p.fds[i] = pollFD{fd: int32(desc.FD()), events: pollIn}
 	}
-	pollAny(p.fds, d)
+	if p.out {
+		pollOutside(p.fds, d)
+	} else {
+		pollAny(p.fds, d)
+	}
 }
 
 // clockBase is what ticks counts from: a step of the wall clock neither looks like a stall

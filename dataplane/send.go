@@ -3,17 +3,16 @@ package dataplane
 // queue lists a frame to be sent by a port. Only with fragments in it is a burst more
 // than the list holds.
 func (w *Worker) queue(q *workerPort, f *Frame) {
-	if q.n == len(q.out) {
+	if q.out.n == BurstSize {
 		w.send(q)
 	}
-	q.out[q.n&burstMask] = f
-	q.n++
+	q.out.add(f)
 }
 
 // sendAll gives every port its frames. No scratch frame is in use afterwards.
 func (w *Worker) sendAll() {
 	for _, q := range w.ports {
-		if q.n > 0 {
+		if q.out.n > 0 {
 			w.send(q)
 		}
 	}
@@ -24,8 +23,7 @@ func (w *Worker) sendAll() {
 // one port would hold up the others. An answer counts with its own length then: what was
 // received has been counted.
 func (w *Worker) send(q *workerPort) {
-	frames := q.out[:q.n]
-	q.n = 0
+	frames := q.out.take()
 	took := q.Tx(frames)
 	for _, f := range frames[:took] {
 		q.count.TxBytes += uint64(f.Len())

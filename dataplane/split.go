@@ -102,8 +102,8 @@ type Fragments struct {
 	fw    *Forwarder
 	from  *Frame
 	front []byte // what every fragment begins with: all in front of the IP header that is cut
-	rest  []byte // what no fragment has carried yet
-	at    int    // how many bytes fragments have carried
+	data  []byte // what fragments carry: all behind that header
+	at    int    // how many bytes of it they have carried
 	mtu   int    // bytes that an IP packet of the kind that is cut may have
 	ip    int    // where the outer IP header begins
 	cut   cut
@@ -135,15 +135,15 @@ func (fw *Forwarder) Fragments(f *Frame) Fragments {
 	s.ip = outerIP(p)
 	s.front, s.mtu = p[:f.l3], int(f.mtu)
 	h := p[f.l3:]
-	if s.ip != int(f.l3) {
-		s.n = 4 * int(h[0]&0x0f)
-		s.word = binary.BigEndian.Uint16(h[6:])
-		copy(s.header[:], h[:s.n])
-		s.rest = h[s.n:]
-		fw.events[EventFragmentedInner]++
+	if s.ip == int(f.l3) {
+		s.data = h[s.beginOuter(h):]
 		return s
 	}
-	s.beginOuter(h)
+	s.n = 4 * int(h[0]&0x0f)
+	s.word = binary.BigEndian.Uint16(h[6:])
+	copy(s.header[:], h[:s.n])
+	s.data = h[s.n:]
+	fw.events[EventFragmentedInner]++
 	return s
 }
 
@@ -165,20 +165,21 @@ func outerIP(p []byte) int {
 // Its Received is what it carries of that frame, the first one's also the headers: what
 // all are counted with is what was received.
 func (s *Fragments) Next(to *Frame) bool {
-	if len(s.rest) == 0 {
+	rest := s.data[s.at:]
+	if len(rest) == 0 {
 		return false
 	}
-	n, more := s.share()
+	n, more := s.share(len(rest))
 	ip := len(s.front)
-	to.Attach(to.buf, 0, ip+s.n+n)
+	to.AttachKept(to.buf, 0, ip+s.n+n)
 	p := to.Bytes()
 	copy(p, s.front)
 	copy(p[ip:], s.header[:s.n])
-	copy(p[ip+s.n:], s.rest[:n])
+	copy(p[ip+s.n:], rest[:n])
 	to.Cookie, to.In, to.Out, to.Verdict = s.from.Cookie, s.from.In, s.from.Out, Forward
 	to.received = uint32(n)
 	if s.at == 0 {
-		to.received = uint32(max(int(s.from.received)-(len(s.rest)-n), 0))
+		to.received = uint32(max(int(s.from.received)-(len(rest)-n), 0))
 	} else {
 		s.fw.events[EventFragment]++
 	}
@@ -190,18 +191,17 @@ func (s *Fragments) Next(to *Frame) bool {
 	case cutOuter6:
 		s.outer6(p[ip:], more)
 	}
-	s.rest, s.at = s.rest[n:], s.at+n
+	s.at += n
 	return true
 }
 
-// share is how many bytes the next fragment carries, and whether others follow it.
+// share is how many of the bytes that are left the next fragment carries, and whether others follow it.
 //
 // What has MF set is itself in the middle of a datagram, and so is every piece of it:
 // they are of about the same size. A small piece in the middle looks like
 // an attack (RFC 1858), and there are virtual routers that drop it: the userspace datapath
 // of Open vSwitch any under 1200 bytes, or under 400 at the least.
-func (s *Fragments) share() (n int, more bool) {
-	n = len(s.rest)
+func (s *Fragments) share(n int) (share int, more bool) {
 	fits := s.mtu - s.n
 	if n <= fits {
 		return n, false

@@ -5,28 +5,28 @@ import (
 	"math/rand/v2"
 )
 
-// beginOuter begins to cut a tunnel packet whose outer IP header and what follows is h.
+// beginOuter begins to cut a tunnel packet whose outer IP header and what follows is h, and returns
+// where in it begins what fragments carry.
 //
 // A later fragment shows no ports, so the underlay may send it another way than the
 // first one. Over IPv4 it may also be put together with pieces of another packet, as the
 // identification comes again after 65536: that is why the UDP checksum, which tunnel
 // packets over IPv4 go without, is written here (RFC 6864 section 4). Over IPv6 the
 // packet has one already, unless its tunnel goes without (RFC 6935).
-func (s *Fragments) beginOuter(h []byte) {
+func (s *Fragments) beginOuter(h []byte) int {
 	s.id = s.fw.identification()
 	s.fw.events[EventFragmentedOuter]++
 	if h[0]>>4 == 4 {
 		sumUDP(h[12:], len(h)-ipv4Len)
 		s.cut, s.n = cutOuter4, copy(s.header[:], h[:ipv4Len])
 		binary.BigEndian.PutUint16(s.header[4:], uint16(s.id))
-		s.rest = h[ipv4Len:]
-		return
+		return ipv4Len
 	}
 	s.cut, s.n = cutOuter6, copy(s.header[:], h[:ipv6Len])+fragmentHeaderLen
 	s.header[ipv6Len] = s.header[6] // next header: UDP
 	s.header[6] = protoFragment
 	binary.BigEndian.PutUint32(s.header[ipv6Len+4:], s.id)
-	s.rest = h[ipv6Len:]
+	return ipv6Len
 }
 
 // outer4 writes the fields of an outer IPv4 fragment (RFC 791 section 3.2). It is without

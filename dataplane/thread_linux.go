@@ -16,9 +16,9 @@ type cpuMask [128]uint64
 //
 // Affinity belongs to threads, so there is no pinning without LockOSThread, and that
 // has a price: whenever the runtime preempts a locked goroutine, its P goes to another thread,
-// and it sleeps until one finds it in the run queue and hands a P back. A Hold leaves of
-// that only the stops of the world. Other threads of the process stay free to use the worker's CPU:
-// so they can hand over there while others are busy elsewhere. A worker that is
+// and it sleeps until one finds it in the run queue and hands a P back. Outside of the runtime (see
+// Outsider) there is neither P nor preemption. Other threads of the process stay free to use the
+// worker's CPU: so they can hand over there while others are busy elsewhere. A worker that is
 // not pinned is not locked either, and is picked up again by its own thread within a
 // microsecond; but it moves between CPUs, and its thread runs others' goroutines in between.
 //
@@ -84,6 +84,12 @@ func sleep(d time.Duration) {
 	_ = syscall.Nanosleep(&ts, nil)
 }
 
+// sleepOutside is sleep outside of the runtime, which is not told.
+func sleepOutside(d time.Duration) {
+	ts := syscall.NsecToTimespec(int64(d))
+	_, _, _ = syscall.RawSyscall(syscall.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&ts)), 0, 0)
+}
+
 // pollFD is struct pollfd.
 type pollFD struct {
 	fd      int32
@@ -98,5 +104,12 @@ const pollIn = 1
 func pollAny(fds []pollFD, d time.Duration) {
 	ts := syscall.NsecToTimespec(int64(d))
 	_, _, _ = syscall.Syscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(unsafe.SliceData(fds))),
+		uintptr(len(fds)), uintptr(unsafe.Pointer(&ts)), 0, 0, 0)
+}
+
+// pollOutside is pollAny outside of the runtime, which is not told.
+func pollOutside(fds []pollFD, d time.Duration) {
+	ts := syscall.NsecToTimespec(int64(d))
+	_, _, _ = syscall.RawSyscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(unsafe.SliceData(fds))),
 		uintptr(len(fds)), uintptr(unsafe.Pointer(&ts)), 0, 0, 0)
 }

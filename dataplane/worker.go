@@ -38,9 +38,15 @@ type Worker struct {
 	scratch *scratch // for fragments
 
 	gaps gapMeter
-	hold *Hold // nil unless a thread is pinned and all ports can do with it
+	beat int // rounds until the next heartbeat
 
-	beat   atomic.Int64 // when Run was last seen polling, by ticks
+	goes  bool   // outside whenever it can
+	out   bool   // it is outside now
+	back  bool   // it is outside and has come to something that is done inside
+	polls func() // poll, made once
+
+	stop   atomic.Bool  // Run is to end
+	polled atomic.Int64 // when Run was last seen polling, by ticks
 	ran    atomic.Bool
 	shared counters
 }
@@ -50,11 +56,11 @@ type workerPort struct {
 	Port
 	id    fib.PortID
 	burst *Burst
-	out   [BurstSize]*Frame // frames of one burst that are to leave by this port
-	n     int               // how many
-	ended bool              // Rx has said io.EOF
-	rxErr error             // what Rx said last
-	count *PortCounters     // in the tally
+	out   frameList     // frames of one burst that are to leave by this port
+	ended bool          // Rx has said io.EOF
+	rxErr error         // what Rx said last
+	goes  Outsider      // the port, if it is one
+	count *PortCounters // in the tally
 
 	// Shared with Snapshot. The worker alone writes.
 	info     PortInfo
@@ -77,6 +83,7 @@ func NewWorker(c WorkerConfig) (*Worker, error) {
 		return fail("expected a table reader and at least one port")
 	}
 	w := &Worker{name: c.Name, cpu: c.CPU, pacer: newPacer(c.Idle, c.Ports)}
+	w.polls = func() { w.poll() }
 	w.tally.ports = make([]PortCounters, len(c.Ports))
 	w.shared.ports = make([]portCells, len(c.Ports))
 	bursts := newBursts(len(c.Ports))
@@ -94,6 +101,7 @@ func NewWorker(c WorkerConfig) (*Worker, error) {
 			return fail("port %s: MTU %d: expected a positive number of bytes", info.Name, info.MTU)
 		}
 		p := &workerPort{Port: port, id: info.ID, info: info, burst: &bursts[i], count: &w.tally.ports[i]}
+		p.goes, _ = port.(Outsider)
 		w.ports, w.byID[info.ID] = append(w.ports, p), p
 		infos = append(infos, info)
 		mtu = max(mtu, info.MTU)
@@ -106,7 +114,8 @@ func NewWorker(c WorkerConfig) (*Worker, error) {
 // Run polls the ports until ctx is done or every port has come to its end (io.EOF);
 // either way it sends what it has taken and returns nil. A port that fails is polled
 // on and does not end Run; Snapshot shows it. Run blocks its goroutine and, with a CPU
-// given, its thread. It can be called once.
+// given, its thread: it then runs outside of Go's runtime if all ports can, see Outsider. It can be
+// called once.
 func (w *Worker) Run(ctx context.Context) error {
 	if w.ran.Swap(true) {
 		return fmt.Errorf("dataplane: %s: a worker runs once", w.name)
@@ -117,67 +126,61 @@ func (w *Worker) Run(ctx context.Context) error {
 			return fmt.Errorf("dataplane: %s: %w", w.name, err)
 		}
 		defer undo()
-		w.takeHold()
-		defer w.endHold()
+		w.goes = w.outsiders()
 	}
-	stop := ctx.Done()
+	if ctx.Err() != nil {
+		return nil
+	}
+	defer context.AfterFunc(ctx, func() { w.stop.Store(true) })()
 	defer w.gaps.publish()
 	w.gaps.due, w.gaps.left = ticks(), 1
-	w.hold.Take()
-	defer w.hold.Let()
-	for beat := 0; ; beat-- {
-		select {
-		case <-stop:
-			return nil
+	for ended := false; !ended; {
+		w.runOutside()
+		ended = w.poll()
+	}
+	return nil
+}
+
+// poll makes rounds until the worker is to stop or no port will receive again, which it
+// says. Outside it returns when there is something to do inside; inside, as soon as that is
+// done and it may be gone out again.
+func (w *Worker) poll() (ended bool) {
+	for !w.stop.Load() {
+		switch {
+		case !w.fw.outdated():
+		case w.out:
+			return false
 		default:
+			w.fw.takeRules()
 		}
 		if w.gaps.left--; w.gaps.left <= 0 {
 			now := ticks()
 			w.gaps.polled(now)
-			w.hold.pause(now)
-			if beat <= 0 {
-				beat = beatRounds
-				w.beat.Store(now)
+			if w.beat <= 0 {
+				w.beat = beatRounds
+				w.polled.Store(now)
 				w.gaps.publish()
 			}
 		}
+		w.beat--
 		switch moved, ended := w.round(); {
 		case ended:
-			return nil
+			return true
+		case w.out && w.back:
+			return false
 		case moved:
 			w.pacer.worked()
 		case w.pacer.idle():
 			w.tally.sleeps++
 			w.shared.sleeps.Store(w.tally.sleeps)
 			w.gaps.slept(w.pacer.from, w.pacer.due)
-			beat = 0
+			w.beat = 0
+		}
+		if w.goes && !w.out {
+			return false
 		}
 	}
-}
-
-// takeHold makes a Hold, if all ports can do with one.
-func (w *Worker) takeHold() {
-	for _, p := range w.ports {
-		if _, ok := p.Port.(Holder); !ok {
-			return
-		}
-	}
-	w.useHold(newHold())
-}
-
-// endHold is for when nothing is held any more: whoever has the ports next holds nothing.
-func (w *Worker) endHold() {
-	if w.hold != nil {
-		w.hold.end()
-		w.useHold(nil)
-	}
-}
-
-func (w *Worker) useHold(h *Hold) {
-	w.hold, w.pacer.hold = h, h
-	for _, p := range w.ports {
-		p.Port.(Holder).UseHold(h)
-	}
+	return true
 }
 
 // round polls every port once and leaves no frame behind. It says whether any frame
@@ -189,9 +192,11 @@ func (w *Worker) round() (moved, ended bool) {
 			continue
 		}
 		n, err := p.Rx(p.burst)
-		if p.rxErr = err; err != nil && errors.Is(err, io.EOF) {
-			w.end(p)
-			continue
+		if (err != nil || p.rxErr != nil) && !w.later(err, p.rxErr != nil) {
+			if p.rxErr = err; err != nil && errors.Is(err, io.EOF) {
+				w.end(p)
+				continue
+			}
 		}
 		ended = false
 		if n > 0 {
@@ -201,10 +206,12 @@ func (w *Worker) round() (moved, ended bool) {
 	}
 	for _, p := range w.ports {
 		err := p.Flush()
-		if p.rxErr != nil {
+		if p.rxErr != nil && err != ErrInside { //nolint:errorlint // as it is
 			err = p.rxErr
 		}
-		w.note(p, err)
+		if failing := p.err.Load() != nil; (err != nil || failing) && !w.later(err, failing) {
+			w.note(p, err)
+		}
 	}
 	for _, p := range w.ports {
 		if p.burst.N > 0 {
@@ -240,8 +247,6 @@ func (w *Worker) note(p *workerPort, err error) {
 		}
 		return
 	}
-	w.hold.Let() // an error's text may be made when it is asked for
-	defer w.hold.Take()
 	switch {
 	case last == nil:
 		p.failures.Add(1)
@@ -256,7 +261,7 @@ func (w *Worker) note(p *workerPort, err error) {
 // be sent, in the order in which it came.
 func (w *Worker) forward(p *workerPort) {
 	b := p.burst
-	w.fw.Process(b)
+	w.fw.process(b)
 	p.count.RxPackets += uint64(b.N)
 	for i := range b.F[:b.N] {
 		f := &b.F[i]
@@ -292,7 +297,7 @@ func (w *Worker) Snapshot() WorkerStats {
 // at most some tens of milliseconds ago: a worker that is later hangs, in a port or
 // for want of a CPU.
 func (w *Worker) LastPoll() time.Time {
-	if d := w.beat.Load(); d != 0 {
+	if d := w.polled.Load(); d != 0 {
 		return clockBase.Add(time.Duration(d)) // with the monotonic clock's reading
 	}
 	return time.Time{}

@@ -107,6 +107,24 @@ func receiveQueues(fd int, name string) (int, error) {
 	return n, nil
 }
 
+// ifreq is struct ifreq: an interface's name, and what is asked about it. A call fills in the
+// one or the other.
+type ifreq struct {
+	name  [unix.IFNAMSIZ]byte
+	value uint32
+	_     [20]byte
+}
+
+// get has the kernel answer. It does not block, and as the two calls below it does not tell the Go
+// scheduler.
+func (r *ifreq) get(fd int, request uintptr) unix.Errno {
+	_, _, errno := unix.RawSyscall(unix.SYS_IOCTL, uintptr(fd), request, uintptr(unsafe.Pointer(r)))
+	return errno
+}
+
+// flags is what SIOCGIFFLAGS answers.
+func (r *ifreq) flags() uint16 { return *(*uint16)(unsafe.Pointer(&r.value)) }
+
 // kickTx makes the kernel work on the TX ring. It does not block and does not
 // tell the Go scheduler, for it is called once per burst.
 func kickTx(fd int) unix.Errno {

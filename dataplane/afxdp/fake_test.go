@@ -29,7 +29,7 @@ type fakeKernel struct {
 func newFake(t testing.TB, frames, mtu int) *fakeKernel {
 	g := geometry{frames: frames, size: frameSize(mtu)}
 	p := &Port{info: dataplane.PortInfo{ID: 3, Name: "fake", Headroom: headroom}, offset: g.offset()}
-	p.checked = time.Now().Add(time.Hour) // nobody looks at a link
+	p.checked = now() + time.Hour // nobody looks at a link
 	p.fit(portMTU(mtu))
 	return adopted(t, p, g)
 }

@@ -1,11 +1,6 @@
 package afxdp
 
-import (
-	"errors"
-	"fmt"
-
-	"golang.org/x/sys/unix"
-)
+import "golang.org/x/sys/unix"
 
 // Flush implements dataplane.Port: it makes the kernel send what Tx has queued and takes
 // back the frames that are sent.
@@ -81,30 +76,12 @@ func (p *Port) kick() {
 	}
 }
 
-// sendError is for errors that are not about one frame.
+// sendError is for errors that are not about one frame. Of one that tells the port's state the
+// next Rx takes note; others, ENOBUFS and ENOMEM, pass by themselves.
 func (p *Port) sendError(errno unix.Errno) {
-	p.hold.Let()
-	defer p.hold.Take()
 	p.counters.failed.Add(1)
-	if err := p.stateOf(errno); err != nil {
-		p.setErr(err)
-		return
+	p.suspect = true
+	if conditionOf(errno) != works {
+		p.checked = longAgo
 	}
-	p.suspect = true // ENOBUFS, ENOMEM: passes by itself
-}
-
-// stateOf is the state of the port that an errno of its socket tells of; nil when it
-// tells of none.
-func (p *Port) stateOf(errno unix.Errno) error {
-	switch {
-	case errno == unix.ENETDOWN:
-		return p.state(ErrDown)
-	case errors.Is(errno, unix.ENXIO), errors.Is(errno, unix.ENODEV):
-		return p.state(ErrGone)
-	}
-	return nil
-}
-
-func (p *Port) state(err error) error {
-	return fmt.Errorf("afxdp: %s queue %d: %w", p.info.Name, p.queue, err)
 }

@@ -16,64 +16,99 @@ const (
 	reopenPeriod  = 100 * time.Millisecond
 )
 
-// healthy looks at the link when it is time, and sets err when the port has stopped to
-// work. A socket does not tell by itself: its rings just stay as they are.
+// began is what now counts from.
+var began = time.Now()
+
+// now reads the clock. A time.Time refers to its zone, which could not be stored outside of
+// the runtime.
+func now() time.Duration { return time.Since(began) }
+
+// longAgo is a look that is longer ago than any period.
+const longAgo = -time.Hour
+
+// condition is how a port is.
+type condition uint8
+
+const (
+	works condition = iota
+	down            // the link; it is looked at until it is up
+	gone            // the interface; one of its name is looked for
+)
+
+// healthy looks at the link when it is time, and says whether the port works. A socket does not
+// tell by itself: its rings just stay as they are. When it does not, that is noted, but not outside:
+// the next look, which is due at once, will be inside.
 func (p *Port) healthy() bool {
-	now := time.Now()
-	if since := now.Sub(p.checked); since < suspectPeriod || since < healthPeriod && !p.suspect {
+	t := now()
+	if since := t - p.checked; since < suspectPeriod || since < healthPeriod && !p.suspect {
 		return true
 	}
-	p.checked, p.suspect = now, false
-	p.hold.Let()
-	defer p.hold.Take()
-	if err := p.look(); err != nil {
-		p.setErr(err)
+	c := p.look()
+	if c != works && p.out {
+		p.suspect = true
+		return false
+	}
+	p.checked, p.suspect = t, false
+	if c != works {
+		p.fail(c)
 		return false
 	}
 	return true
 }
 
-// look asks the kernel for the state of the socket and the link; nil is up.
-func (p *Port) look() error {
-	if err := p.stateOf(kickRx(p.s.fd)); err != nil {
-		return err
+// look asks the kernel for the state of the socket and the link.
+func (p *Port) look() condition {
+	if c := conditionOf(kickRx(p.s.fd)); c != works {
+		return c
 	}
-	p.probe.SetUint32(uint32(p.index))
-	if err := unix.IoctlIfreq(p.iface.ctl, unix.SIOCGIFNAME, p.probe); err != nil {
-		return p.state(ErrGone)
-	}
-	if err := unix.IoctlIfreq(p.iface.ctl, unix.SIOCGIFFLAGS, p.probe); err != nil {
-		return p.state(ErrGone)
+	p.probe.value = uint32(p.index)
+	if p.probe.get(p.iface.ctl, unix.SIOCGIFNAME) != 0 || p.probe.get(p.iface.ctl, unix.SIOCGIFFLAGS) != 0 {
+		return gone
 	}
 	const working = unix.IFF_UP | unix.IFF_RUNNING
-	if p.probe.Uint16()&working != working {
-		return p.state(ErrDown)
+	if p.probe.flags()&working != working {
+		return down
 	}
-	return nil
+	return works
 }
 
-// recovered is called by Rx while the port does not work, so when no burst is out: no
-// frame of the old socket is in use when a new one takes its place.
+// conditionOf is what an errno of its socket tells of a port.
+func conditionOf(errno unix.Errno) condition {
+	switch errno {
+	case unix.ENETDOWN:
+		return down
+	case unix.ENXIO, unix.ENODEV:
+		return gone
+	}
+	return works
+}
+
+// fail notes that the port does not work.
+func (p *Port) fail(c condition) {
+	retry, why := healthPeriod, ErrDown
+	if c == gone {
+		retry, why = reopenPeriod, ErrGone
+	}
+	p.setErr(retry, fmt.Errorf("afxdp: %s queue %d: %w", p.info.Name, p.queue, why))
+}
+
+// due says whether it is time to see to a port that does not work.
+func (p *Port) due() bool { return p.retry > 0 && now()-p.checked >= p.retry }
+
+// recovered is called by Rx when it is time, while the port does not work, so when no burst is out:
+// no frame of the old socket is in use when a new one takes its place.
 func (p *Port) recovered() bool {
-	p.hold.Let()
-	defer p.hold.Take()
-	now := time.Now()
-	switch {
-	case errors.Is(p.err, ErrDown):
-		if now.Sub(p.checked) < healthPeriod {
-			return false
-		}
-		p.checked = now
-		p.setErr(p.look())
-		return p.err == nil
-	case errors.Is(p.err, ErrGone):
-		if now.Sub(p.checked) < reopenPeriod {
-			return false
-		}
-		p.checked = now
+	p.checked = now()
+	if errors.Is(p.err, ErrGone) {
 		return p.reopen()
 	}
-	return false
+	c := p.look()
+	if c != works {
+		p.fail(c)
+		return false
+	}
+	p.setErr(0, nil)
+	return true
 }
 
 // reopen looks for an interface of the old name and takes a new socket on it. It
@@ -87,14 +122,14 @@ func (p *Port) reopen() bool {
 	}
 	switch {
 	case err != nil:
-		p.setErr(fmt.Errorf("afxdp: %s queue %d: %w: %w", p.info.Name, p.queue, ErrGone, err))
+		p.setErr(reopenPeriod, fmt.Errorf("afxdp: %s queue %d: %w: %w", p.info.Name, p.queue, ErrGone, err))
 		return false
 	case s == nil:
 		return false // still none
 	}
 	p.adopt(s, index)
-	if err := p.look(); err != nil {
-		p.setErr(err)
+	if c := p.look(); c != works {
+		p.fail(c)
 		return false
 	}
 	return true

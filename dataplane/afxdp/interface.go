@@ -115,10 +115,7 @@ func (i *Interface) Port(queue int) (*Port, error) {
 	case i.ports[queue] != nil:
 		return nil, fmt.Errorf("afxdp: %s queue %d: this port is open already", i.cfg.Name, queue)
 	}
-	p, err := newPort(i, queue)
-	if err != nil {
-		return nil, err
-	}
+	p := newPort(i, queue)
 	s, err := i.openQueue(queue, bindPatience, i.jumbo)
 	if why := chainsRefused(err); i.jumbo && why != 0 {
 		s, err = i.openPlain(queue, why)

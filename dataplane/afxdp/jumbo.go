@@ -78,7 +78,7 @@ func (j *jumbo) finish(f *dataplane.Frame) bool {
 	if j.lost {
 		return false
 	}
-	f.Attach(j.buffer(j.at), headroom, j.end-headroom)
+	f.AttachKept(j.buffer(j.at), headroom, j.end-headroom)
 	f.Cookie = jumboMark | uint64(j.at)
 	return true
 }
@@ -96,7 +96,7 @@ func (p *Port) rxJumbo(b *dataplane.Burst, n int) (int, error) {
 		more := d.Options&unix.XDP_PKT_CONTD != 0
 		f := &b.F[b.N]
 		if !more && !j.open {
-			f.Attach(s.umem[chunk:chunk+p.offset+1], int(at), int(d.Len))
+			f.AttachKept(s.umem[chunk:chunk+p.offset+1], int(at), int(d.Len))
 			f.Cookie, f.In = chunk, p.info.ID
 			b.N++
 			continue

@@ -26,15 +26,16 @@ type Port struct {
 	longest int    // bytes of a frame to be sent
 	jumbo   *jumbo // nil where every frame fits a chunk
 
-	err     error       // why the port does not work, nil while it does
-	index   int         // of the interface that the socket is bound to
-	rounds  uint32      // calls of Rx
-	checked time.Time   // when health was looked at last
-	suspect bool        // something went wrong since
-	probe   *unix.Ifreq // reused by every look
+	err     error         // why the port does not work, nil while it does
+	retry   time.Duration // how long after the last look it is seen to again; 0: never
+	index   int           // of the interface that the socket is bound to
+	rounds  uint32        // calls of Rx
+	checked time.Duration // when health was looked at last, by now
+	suspect bool          // something went wrong since
+	probe   ifreq         // reused by every look
 	poll    [1]unix.PollFd
 	proven  bool // the first frame had the headroom that is promised
-	hold    *dataplane.Hold
+	out     bool // the worker calls from outside of the runtime
 
 	mu       sync.Mutex            // held while s changes, and while Status uses it
 	shownErr atomic.Pointer[error] // err, for Status
@@ -53,18 +54,14 @@ type portCounters struct {
 	failed    atomic.Uint64
 }
 
-func newPort(i *Interface, queue int) (*Port, error) {
-	probe, err := unix.NewIfreq(i.cfg.Name)
-	if err != nil {
-		return nil, fmt.Errorf("afxdp: %s: %w", i.cfg.Name, err)
-	}
+func newPort(i *Interface, queue int) *Port {
 	info := dataplane.PortInfo{
 		ID: i.cfg.ID, Name: i.cfg.Name, Queue: queue, MAC: i.dev.mac, Headroom: headroom,
 	}
 	if i.cfg.AnyMAC {
 		info.MAC = encap.MAC{}
 	}
-	return &Port{iface: i, queue: queue, info: info, probe: probe, offset: i.offset()}, nil
+	return &Port{iface: i, queue: queue, info: info, offset: i.offset()}
 }
 
 // fit sets the MTU, before the port is used. With jumbo, a frame of it may take several chunks.
@@ -87,11 +84,15 @@ func (p *Port) adopt(s *socket, index int) {
 	p.index, p.pool = index, newPool(s.geometry)
 	p.poll[0] = unix.PollFd{Fd: int32(s.fd), Events: unix.POLLIN}
 	p.refill()
-	p.setErr(nil)
+	p.setErr(0, nil)
 }
 
-// UseHold implements dataplane.Holder: everything but the plain way of frames lets go.
-func (p *Port) UseHold(h *dataplane.Hold) { p.hold = h }
+// Outside implements dataplane.Outsider. The way of frames is fit for it, and so is looking whether
+// the port still works; to say that it does not, or to take a new socket, takes the runtime.
+func (p *Port) Outside(on bool) (ready bool) {
+	p.out = on && p.proven
+	return p.proven
+}
 
 // Info implements dataplane.Port.
 func (p *Port) Info() dataplane.PortInfo { return p.info }
@@ -117,14 +118,25 @@ const (
 // several chunks.
 func (p *Port) Rx(b *dataplane.Burst) (int, error) {
 	b.N = 0
-	if p.err != nil && !p.recovered() {
-		return 0, p.err
+	if p.err != nil {
+		if !p.due() {
+			return 0, p.err
+		}
+		if p.out {
+			return 0, dataplane.ErrInside
+		}
+		if !p.recovered() {
+			return 0, p.err
+		}
 	}
 	s := p.s
 	n := int(s.rx.ready(dataplane.BurstSize))
 	p.rounds++
 	if p.suspect || p.rounds%clockBusy == 0 || n == 0 && p.rounds%clockIdle == 0 {
 		if !p.healthy() {
+			if p.out {
+				return 0, dataplane.ErrInside
+			}
 			return 0, p.err
 		}
 	}
@@ -140,7 +152,7 @@ func (p *Port) Rx(b *dataplane.Burst) (int, error) {
 		at := d.Addr & p.offset
 		chunk := d.Addr - at
 		f := &b.F[i]
-		f.Attach(s.umem[chunk:chunk+p.offset+1], int(at), int(d.Len))
+		f.AttachKept(s.umem[chunk:chunk+p.offset+1], int(at), int(d.Len))
 		f.Cookie, f.In = chunk, p.info.ID
 	}
 	s.rx.release()
@@ -161,9 +173,7 @@ func (p *Port) prove(b *dataplane.Burst) bool {
 		}
 		if got := f.Headroom(); got < p.info.Headroom {
 			p.Release(b)
-			p.hold.Let()
-			defer p.hold.Take()
-			p.setErr(fmt.Errorf("afxdp: %s queue %d: the driver leaves %d bytes in front of a frame, expected %d: use generic mode or zero-copy off",
+			p.setErr(0, fmt.Errorf("afxdp: %s queue %d: the driver leaves %d bytes in front of a frame, expected %d: use generic mode or zero-copy off",
 				p.info.Name, p.queue, got, p.info.Headroom))
 			return false
 		}
@@ -260,7 +270,7 @@ func (p *Port) Close() error { return p.iface.forget(p) }
 
 // shut releases the socket for good. The caller holds the interface's lock.
 func (p *Port) shut() error {
-	p.setErr(fmt.Errorf("afxdp: %s queue %d: %w", p.info.Name, p.queue, ErrClosed))
+	p.setErr(0, fmt.Errorf("afxdp: %s queue %d: %w", p.info.Name, p.queue, ErrClosed))
 	return p.dropSocket()
 }
 
@@ -280,7 +290,8 @@ func (p *Port) dropSocket() error {
 	return nil
 }
 
-func (p *Port) setErr(err error) {
-	p.err = err
+// setErr says why the port does not work, and after what time to see to it again.
+func (p *Port) setErr(retry time.Duration, err error) {
+	p.err, p.retry = err, retry
 	p.shownErr.Store(&err)
 }

@@ -56,13 +56,16 @@ func (r *Reader) End() { r.began.Store(0) }
 // values[i], whatever the flow's hash. Where that depends on the hash, bit i of the result
 // is set, and Entry has to be asked. It touches each entry's two lines, so that the cache
 // misses of a burst overlap.
+//
+// Entries are memory that the garbage collector knows nothing of, so it is not told of these
+// pointers either: they are stored as numbers, without a write barrier.
 func (r *Reader) Entries(values []Value, out []*Entry) (several uint64) {
 	slots, lines := r.slots, r.lines
 	out = out[:len(values)]
 	for i, v := range values {
 		w := atomic.LoadUint32(wordAt(slots, uintptr(v)))
 		if w-1 >= firstGroup-1 { // 0 too
-			out[i] = nil
+			*(*uintptr)(unsafe.Pointer(&out[i])) = 0
 			if w != 0 {
 				several |= 1 << (i & 63)
 			}
@@ -71,7 +74,7 @@ func (r *Reader) Entries(values []Value, out []*Entry) (several uint64) {
 		e := unsafe.Add(lines, uintptr(w)*lineSize)
 		atomic.LoadUint32((*uint32)(e))
 		atomic.LoadUint32((*uint32)(unsafe.Add(e, lineSize)))
-		out[i] = (*Entry)(e)
+		*(*uintptr)(unsafe.Pointer(&out[i])) = uintptr(e)
 	}
 	return several
 }

@@ -1,0 +1,68 @@
+package dataplane
+
+import (
+	"errors"
+
+	"github.com/eipgw/eipgw/dataplane/outside"
+)
+
+// Outsider is a port that can work outside of Go's runtime. A pinned worker all of whose ports are
+// runs there, so that neither a garbage collection nor anything else that stops the world stops it.
+//
+// Rx, Tx, Flush, Release and FD are called there, and keep to what package outside asks of
+// code: no allocation, so no new error, no lock, no system call that the runtime knows of.
+// Frames are made by Frame.AttachKept. What a port has to do that needs the runtime it leaves, and
+// has Rx or Flush return ErrInside, Rx without a frame; the next calls come from inside, and
+// it does it then. An error that it returned inside it may return again outside, as it is.
+type Outsider interface {
+	Descriptor
+
+	// Outside says that the calls that follow come from outside, or from inside again. A port that
+	// returns false cannot go yet: the worker asks again after the next round. It is
+	// called inside itself.
+	Outside(on bool) (ready bool)
+}
+
+// ErrInside is what an Outsider has to do inside. It is no state of the port.
+var ErrInside = errors.New("dataplane: to be done inside of Go's runtime")
+
+// outsiders says whether all ports are an Outsider.
+func (w *Worker) outsiders() bool {
+	for _, p := range w.ports {
+		if p.goes == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// runOutside polls outside of the runtime, if that can be now, until something is to be done
+// inside.
+//
+// What the worker uses there has to be kept by others than its own stack. Its ports, bursts and
+// scratch are the worker's, which Run keeps; tables are none of Go's memory; and rules, which
+// anybody may replace, are kept by the forwarder until takeRules.
+func (w *Worker) runOutside() {
+	if !w.goes || w.stop.Load() {
+		return
+	}
+	ready := true
+	for _, p := range w.ports {
+		ready = p.goes.Outside(true) && ready
+	}
+	if ready {
+		w.out, w.pacer.out, w.back = true, true, false
+		w.goes = outside.Call(w.polls)
+		w.out, w.pacer.out = false, false
+	}
+	for _, p := range w.ports {
+		p.goes.Outside(false)
+	}
+}
+
+// later says that what a port returned is not for now, as we are outside. What is not as it was
+// before is for inside, next.
+func (w *Worker) later(err error, failing bool) bool {
+	w.back = w.back || err == ErrInside || (err != nil) != failing //nolint:errorlint // it is returned as it is
+	return w.out
+}
