@@ -111,7 +111,9 @@ func (fw *Forwarder) Process(b *Burst) {
 	fw.process(b)
 }
 
-// takeRules takes what is in force now for the bursts that follow.
+// takeRules takes what is in force now for the bursts that follow. It is not for outside.
+//
+//go:noinline
 func (fw *Forwarder) takeRules() {
 	if r := fw.rules.load(); r != fw.r {
 		fw.r = r

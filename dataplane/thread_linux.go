@@ -79,6 +79,8 @@ func setTimerSlack(d time.Duration) {
 
 // sleep blocks the thread: the runtime's own timers are too coarse for microseconds.
 // A signal may end it early.
+//
+//go:noinline
 func sleep(d time.Duration) {
 	ts := syscall.NsecToTimespec(int64(d))
 	_ = syscall.Nanosleep(&ts, nil)
@@ -101,6 +103,8 @@ const pollIn = 1
 
 // pollAny waits until one of the descriptors is readable or in error, for at most d.
 // Negative descriptors are never ready. A signal may end it early.
+//
+//go:noinline
 func pollAny(fds []pollFD, d time.Duration) {
 	ts := syscall.NsecToTimespec(int64(d))
 	_, _, _ = syscall.Syscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(unsafe.SliceData(fds))),

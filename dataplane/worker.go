@@ -192,11 +192,8 @@ func (w *Worker) round() (moved, ended bool) {
 			continue
 		}
 		n, err := p.Rx(p.burst)
-		if (err != nil || p.rxErr != nil) && !w.later(err, p.rxErr != nil) {
-			if p.rxErr = err; err != nil && errors.Is(err, io.EOF) {
-				w.end(p)
-				continue
-			}
+		if (err != nil || p.rxErr != nil) && !w.later(err, p.rxErr != nil) && w.received(p, err) {
+			continue
 		}
 		ended = false
 		if n > 0 {
@@ -225,8 +222,14 @@ func (w *Worker) round() (moved, ended bool) {
 	return moved, ended
 }
 
-// end notes that a port has nothing more to receive. It may still send.
-func (w *Worker) end(p *workerPort) {
+// received notes what Rx said. It says whether the port has nothing more to receive; it may still
+// send then. It is for inside, as note is.
+//
+//go:noinline
+func (w *Worker) received(p *workerPort, err error) (ended bool) {
+	if p.rxErr = err; err == nil || !errors.Is(err, io.EOF) {
+		return false
+	}
 	p.ended, p.rxErr = true, nil
 	var left []Port
 	for _, q := range w.ports {
@@ -235,10 +238,13 @@ func (w *Worker) end(p *workerPort) {
 		}
 	}
 	w.pacer.use(left)
+	return true
 }
 
 // note keeps why the port fails now, nil when it does not. From one reason to another
 // is no new failure.
+//
+//go:noinline
 func (w *Worker) note(p *workerPort, err error) {
 	last := p.err.Load()
 	if err == nil {

@@ -83,7 +83,9 @@ func conditionOf(errno unix.Errno) condition {
 	return works
 }
 
-// fail notes that the port does not work.
+// fail notes that the port does not work. It is not for outside.
+//
+//go:noinline
 func (p *Port) fail(c condition) {
 	retry, why := healthPeriod, ErrDown
 	if c == gone {
@@ -96,7 +98,9 @@ func (p *Port) fail(c condition) {
 func (p *Port) due() bool { return p.retry > 0 && now()-p.checked >= p.retry }
 
 // recovered is called by Rx when it is time, while the port does not work, so when no burst is out:
-// no frame of the old socket is in use when a new one takes its place.
+// no frame of the old socket is in use when a new one takes its place. It is not for outside.
+//
+//go:noinline
 func (p *Port) recovered() bool {
 	p.checked = now()
 	if errors.Is(p.err, ErrGone) {
