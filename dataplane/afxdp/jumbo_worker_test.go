@@ -38,7 +38,7 @@ func TestWorkerForwardsJumbos(t *testing.T) {
 			received := map[fib.PortID]func() [][]byte{1: b.received("sw0"), 2: b.received("sw1")}
 			send := b.sender()
 			for out, eip := range map[fib.PortID]netip.Addr{1: eip, 2: netip.MustParseAddr("203.0.113.8")} {
-				stop, stats := b.forward(ports, out, eip)
+				stop, stats := b.forward(ports, out, eip, -1)
 				sizes := []int{28, 1472, 3776, 3777, 3778, 4032, 4033, 7630, 7631, 8141, 8142, 8143, 8949, 8950}
 				for n := range 50 {
 					sizes = append(sizes, 28+(n*1117)%8923)
@@ -65,8 +65,8 @@ func TestWorkerForwardsJumbos(t *testing.T) {
 	}
 }
 
-// forward runs a worker that sends one EIP's packets to VTEP 10.0.2.11, VNI 5001, by a port.
-func (b *bench) forward(ports []dataplane.Port, out fib.PortID, eip netip.Addr) (stop func(), stats func() dataplane.WorkerStats) {
+// forward runs a worker, on a CPU or -1, that sends one EIP's packets to VTEP 10.0.2.11, VNI 5001, by a port.
+func (b *bench) forward(ports []dataplane.Port, out fib.PortID, eip netip.Addr, cpu int) (stop func(), stats func() dataplane.WorkerStats) {
 	b.t.Helper()
 	table, err := fib.NewTable(fib.TableOptions{Poison: true})
 	require.NoError(b.t, err)
@@ -83,11 +83,11 @@ func (b *bench) forward(ports []dataplane.Port, out fib.PortID, eip netip.Addr) 
 	require.NoError(b.t, err)
 	var rules dataplane.Rules
 	require.NoError(b.t, rules.Set(dataplane.RulesConfig{Oversize: dataplane.RefuseOversize}))
-	w, err := dataplane.NewWorker(dataplane.WorkerConfig{Ports: ports, Reader: reader, CPU: -1, Rules: &rules})
+	w, err := dataplane.NewWorker(dataplane.WorkerConfig{Ports: ports, Reader: reader, CPU: cpu, Rules: &rules})
 	require.NoError(b.t, err)
 	ctx, cancel := context.WithCancel(b.t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- w.Run(ctx) }()
+	go func() { ended <- b.gw.Do(func() error { return w.Run(ctx) }) }()
 	return func() {
 		cancel()
 		require.NoError(b.t, <-ended)
