@@ -17,10 +17,9 @@ import (
 type Outsider interface {
 	Descriptor
 
-	// Outside says that the calls that follow come from outside, or from inside again. A port that
-	// returns false cannot go yet: the worker asks again after the next round. It is
+	// Outside says that the calls that follow come from outside, or from inside again. It is
 	// called inside itself.
-	Outside(on bool) (ready bool)
+	Outside(on bool)
 }
 
 // ErrInside is what an Outsider has to do inside. It is no state of the port.
@@ -46,17 +45,16 @@ func (w *Worker) runOutside() {
 	if !w.goes || w.stop.Load() {
 		return
 	}
-	ready := true
+	w.back = false
+	w.setOut(true)
+	w.goes = outside.Call(w.polls)
+	w.setOut(false)
+}
+
+func (w *Worker) setOut(on bool) {
+	w.out, w.pacer.out = on, on
 	for _, p := range w.ports {
-		ready = p.goes.Outside(true) && ready
-	}
-	if ready {
-		w.out, w.pacer.out, w.back = true, true, false
-		w.goes = outside.Call(w.polls)
-		w.out, w.pacer.out = false, false
-	}
-	for _, p := range w.ports {
-		p.goes.Outside(false)
+		p.goes.Outside(on)
 	}
 }
 

@@ -32,7 +32,6 @@ type abroad struct {
 	seed   maphash.Seed
 	buffer [dataplane.BurstSize][]byte
 
-	unready  atomic.Bool
 	failing  atomic.Bool // Rx returns errDown, once that was possible inside
 	askRound int         // every so many rounds something is to be done inside
 	mu       sync.Mutex  // which it needs for that
@@ -63,11 +62,7 @@ func newAbroad(id dataplane.PortInfo, frames ...[]byte) *abroad {
 	return p
 }
 
-func (p *abroad) Outside(on bool) bool {
-	p.out = on && !p.unready.Load()
-	return !p.unready.Load()
-}
-
+func (p *abroad) Outside(on bool)            { p.out = on }
 func (p *abroad) FD() int                    { return -1 }
 func (p *abroad) Info() dataplane.PortInfo   { return p.info }
 func (p *abroad) Flush() error               { return p.err }
@@ -149,8 +144,14 @@ func runPinned(t *testing.T, rules *dataplane.Rules, ports ...dataplane.Port) (w
 	t.Helper()
 	cpu, err := lab.CPU()
 	require.NoError(t, err)
+	return runOn(t, cpu, rules, ports...)
+}
+
+// runOn is runPinned on that CPU, or without, -1.
+func runOn(t *testing.T, cpu int, rules *dataplane.Rules, ports ...dataplane.Port) (_ *dataplane.Worker, stop func()) {
+	t.Helper()
 	reader, _ := newReader(t, resolver(), bindings())
-	w, err = dataplane.NewWorker(dataplane.WorkerConfig{Ports: ports, Reader: reader, CPU: cpu, Idle: dataplane.Busy, Rules: rules, Identification: 1})
+	w, err := dataplane.NewWorker(dataplane.WorkerConfig{Ports: ports, Reader: reader, CPU: cpu, Idle: dataplane.Busy, Rules: rules, Identification: 1})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -230,18 +231,6 @@ func TestOutsiderFails(t *testing.T) {
 	assert.Zero(t, p.wrong.Load()+q.wrong.Load())
 	stop()
 	closed(t, w.Snapshot())
-}
-
-// TestOutsiderIsNotReady: the worker stays inside until all ports are.
-func TestOutsiderIsNotReady(t *testing.T) {
-	p, q := northPort(udp7), southPort()
-	q.unready.Store(true)
-	_, stop := runPinned(t, nil, p, q)
-	defer stop()
-	p.wait(t, 1000)
-	assert.Zero(t, q.outs.Load())
-	q.unready.Store(false)
-	until(t, "it goes outside", func() bool { return q.outs.Load() > 1000 })
 }
 
 // TestNoOutsideWithOtherPorts: one that is no Outsider may need the runtime anywhere.
@@ -324,6 +313,9 @@ func TestOutsideIsTheSame(t *testing.T) {
 		}
 	}
 	frames := everyKind()
+	pinned, err := lab.CPU()
+	require.NoError(t, err)
+	cpus := [2]int{-1, pinned}
 	const want = 200_000
 	for i, c := range rules {
 		var sums, sents [2]uint64
@@ -336,8 +328,7 @@ func TestOutsideIsTheSame(t *testing.T) {
 			p.seed, q.seed, p.want = seed, seed, want
 			q.want = 1 // has come to its end when north has
 			q.received.Store(1)
-			p.unready.Store(k == 0)
-			w, stop := runPinned(t, &set, p, q)
+			w, stop := runOn(t, cpus[k], &set, p, q)
 			require.Eventually(t, func() bool { return p.received.Load() == want }, time.Minute, time.Millisecond)
 			stop()
 			assert.Equal(t, k == 0, p.outs.Load() == 0)

@@ -47,7 +47,7 @@ var notOutside = map[string]string{
 	"dataplane.pollAny":                 "pacer.out",
 	"dataplane/afxdp.(*Port).recovered": "Port.out",
 	"dataplane/afxdp.(*Port).fail":      "Port.out",
-	"dataplane/afxdp.(*Port).prove":     "Port.proven: a port goes outside when it is",
+	"dataplane/afxdp.(*Port).refuse":    "Port.out",
 }
 
 // fitOutside are functions of others that need no runtime: they neither allocate nor wait, and

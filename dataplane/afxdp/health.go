@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/eipgw/eipgw/dataplane"
 )
 
 // How often the link is looked at: as a rule, after a send that went wrong, and for a
@@ -35,25 +37,24 @@ const (
 	gone            // the interface; one of its name is looked for
 )
 
-// healthy looks at the link when it is time, and says whether the port works. A socket does not
-// tell by itself: its rings just stay as they are. When it does not, that is noted, but not outside:
-// the next look, which is due at once, will be inside.
-func (p *Port) healthy() bool {
+// healthy looks at the link when it is time, and returns why the port has stopped to work. A socket
+// does not tell by itself: its rings just stay as they are. Outside nothing is noted, so
+// that inside it is looked at once more.
+func (p *Port) healthy() error {
 	t := now()
 	if since := t - p.checked; since < suspectPeriod || since < healthPeriod && !p.suspect {
-		return true
+		return nil
 	}
 	c := p.look()
 	if c != works && p.out {
 		p.suspect = true
-		return false
+		return dataplane.ErrInside
 	}
 	p.checked, p.suspect = t, false
 	if c != works {
 		p.fail(c)
-		return false
 	}
-	return true
+	return p.err
 }
 
 // look asks the kernel for the state of the socket and the link.
@@ -94,11 +95,25 @@ func (p *Port) fail(c condition) {
 	p.setErr(retry, fmt.Errorf("afxdp: %s queue %d: %w", p.info.Name, p.queue, why))
 }
 
-// due says whether it is time to see to a port that does not work.
-func (p *Port) due() bool { return p.retry > 0 && now()-p.checked >= p.retry }
+// mend is called by Rx while the port does not work. It sees to that when it is time, but not
+// outside, and returns why the port still does not work.
+func (p *Port) mend() error {
+	switch {
+	case !p.unfit && (p.retry == 0 || now()-p.checked < p.retry):
+		return p.err
+	case p.out:
+		return dataplane.ErrInside
+	case p.unfit:
+		p.refuse()
+		return p.err
+	case !p.recovered():
+		return p.err
+	}
+	return nil
+}
 
-// recovered is called by Rx when it is time, while the port does not work, so when no burst is out:
-// no frame of the old socket is in use when a new one takes its place. It is not for outside.
+// recovered is called when no burst is out: no frame of the old socket is in use when a new
+// one takes its place. It is not for outside.
 //
 //go:noinline
 func (p *Port) recovered() bool {

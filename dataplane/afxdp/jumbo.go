@@ -122,7 +122,7 @@ func (p *Port) rxJumbo(b *dataplane.Burst, n int) (int, error) {
 		p.counters.rxTooLong.Add(lost)
 	}
 	if !p.proven && !p.prove(b) {
-		return 0, p.err
+		return 0, p.mend()
 	}
 	return b.N, nil
 }

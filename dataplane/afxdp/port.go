@@ -35,6 +35,8 @@ type Port struct {
 	probe   ifreq         // reused by every look
 	poll    [1]unix.PollFd
 	proven  bool // the first frame had the headroom that is promised
+	unfit   bool // it had not; to be said
+	leaves  int  // what it had then
 	out     bool // the worker calls from outside of the runtime
 
 	mu       sync.Mutex            // held while s changes, and while Status uses it
@@ -89,10 +91,7 @@ func (p *Port) adopt(s *socket, index int) {
 
 // Outside implements dataplane.Outsider. The way of frames is fit for it, and so is looking whether
 // the port still works; to say that it does not, or to take a new socket, takes the runtime.
-func (p *Port) Outside(on bool) (ready bool) {
-	p.out = on && p.proven
-	return p.proven
-}
+func (p *Port) Outside(on bool) { p.out = on }
 
 // Info implements dataplane.Port.
 func (p *Port) Info() dataplane.PortInfo { return p.info }
@@ -118,26 +117,17 @@ const (
 // several chunks.
 func (p *Port) Rx(b *dataplane.Burst) (int, error) {
 	b.N = 0
-	if p.err != nil {
-		if !p.due() {
-			return 0, p.err
-		}
-		if p.out {
-			return 0, dataplane.ErrInside
-		}
-		if !p.recovered() {
-			return 0, p.err
+	if p.err != nil || p.unfit {
+		if err := p.mend(); err != nil {
+			return 0, err
 		}
 	}
 	s := p.s
 	n := int(s.rx.ready(dataplane.BurstSize))
 	p.rounds++
 	if p.suspect || p.rounds%clockBusy == 0 || n == 0 && p.rounds%clockIdle == 0 {
-		if !p.healthy() {
-			if p.out {
-				return 0, dataplane.ErrInside
-			}
-			return 0, p.err
+		if err := p.healthy(); err != nil {
+			return 0, err
 		}
 	}
 	if n == 0 {
@@ -158,32 +148,37 @@ func (p *Port) Rx(b *dataplane.Burst) (int, error) {
 	s.rx.release()
 	b.N = n
 	if !p.proven && !p.prove(b) {
-		return 0, p.err
+		return 0, p.mend()
 	}
 	return n, nil
 }
 
 // prove checks the promise of headroom at the first frame that lies where the kernel
-// wrote it. A kernel that does not keep it is no good to us. It is not for outside, where
-// only a proven port goes.
-//
-//go:noinline
+// wrote it. A kernel that does not keep it is no good to us.
 func (p *Port) prove(b *dataplane.Burst) bool {
 	for i := range b.F[:b.N] {
 		f := &b.F[i]
 		if f.Cookie&jumboMark != 0 {
 			continue
 		}
-		if got := f.Headroom(); got < p.info.Headroom {
+		if p.leaves = f.Headroom(); p.leaves < p.info.Headroom {
 			p.Release(b)
-			p.setErr(0, fmt.Errorf("afxdp: %s queue %d: the driver leaves %d bytes in front of a frame, expected %d: use generic mode or zero-copy off",
-				p.info.Name, p.queue, got, p.info.Headroom))
+			p.unfit = true
 			return false
 		}
 		p.proven = true
 		break
 	}
 	return true
+}
+
+// refuse says that the kernel does not keep the promise. It is not for outside.
+//
+//go:noinline
+func (p *Port) refuse() {
+	p.unfit = false
+	p.setErr(0, fmt.Errorf("afxdp: %s queue %d: the driver leaves %d bytes in front of a frame, expected %d: use generic mode or zero-copy off",
+		p.info.Name, p.queue, p.leaves, p.info.Headroom))
 }
 
 // Release implements dataplane.Port.
