@@ -54,7 +54,8 @@
 //	event.go         Event: what else happens to frames
 //	stats.go         counters, and how others read them
 //	gaps.go          how long ports were not looked at
-//	hold.go          Hold: a worker that the runtime does not preempt; linkname.s
+//	outsider.go      Outsider: ports with which a worker runs outside of Go's runtime, see package outside
+//	kept.go          pointers that are stored there
 //	idle.go          what a worker does without frames
 //	thread_linux.go  pinning, sleeping, polling
 package dataplane

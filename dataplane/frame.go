@@ -98,10 +98,8 @@ func (f *Frame) AttachKept(buf []byte, off, n int) {
 
 // begin sets every field but the buffer.
 func (f *Frame) begin(off, n uint32) {
-	f.Cookie = 0
-	f.off, f.end, f.received, f.hash = off, off+n, n, 0
-	f.In, f.Out, f.mtu, f.Verdict, f.Reason = 0, 0, 0, Drop, ReasonNone
-	f.l3, f.flags, f.Taken = 0, 0, false
+	f.Cookie, f.off, f.end, f.received, f.hash = 0, off, off+n, n, 0
+	f.In, f.Out, f.mtu, f.Verdict, f.Reason, f.l3, f.flags, f.Taken = 0, 0, 0, Drop, ReasonNone, 0, 0, false
 }
 
 // Bytes is the frame, from its Ethernet header on. It is valid until the Release

@@ -6,13 +6,15 @@ import "unsafe"
 // collector of the object that a pointer referred to, and of the one that it refers to now: needless
 // where others refer to both all the time, or where they are not of Go's heap.
 
-// setKept is *to = b for what is kept elsewhere.
+// setKept is *to = b[:len(b):len(b)] for what is kept elsewhere.
 func setKept(to *[]byte, b []byte) {
-	h := (*struct {
-		data     uintptr
-		len, cap int
-	})(unsafe.Pointer(to))
-	h.data, h.len, h.cap = uintptr(unsafe.Pointer(unsafe.SliceData(b))), len(b), cap(b)
+	*(*bytesHeader)(unsafe.Pointer(to)) = bytesHeader{uintptr(unsafe.Pointer(unsafe.SliceData(b))), len(b), len(b)}
+}
+
+// bytesHeader is what a []byte consists of.
+type bytesHeader struct {
+	data     uintptr
+	len, cap int
 }
 
 // frameList is a list of frames that are kept elsewhere: in bursts, in scratch.

@@ -47,8 +47,12 @@ func (w *Worker) runOutside() {
 	}
 	w.back = false
 	w.setOut(true)
+	w.went.Store(true)
 	w.goes = outside.Call(w.polls)
 	w.setOut(false)
+	if !w.goes {
+		w.went.Store(false)
+	}
 }
 
 func (w *Worker) setOut(on bool) {

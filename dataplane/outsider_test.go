@@ -171,7 +171,7 @@ func runOn(t *testing.T, cpu int, rules *dataplane.Rules, ports ...dataplane.Por
 // outside all the time, never sleeps.
 func TestTheWorldStopsWithoutWorkers(t *testing.T) {
 	p := northPort(udp7)
-	_, stop := runPinned(t, nil, p, southPort())
+	w, stop := runPinned(t, nil, p, southPort())
 	defer stop()
 	p.wait(t, 1000)
 	before, ins := p.sleeps.Load(), p.ins.Load()
@@ -183,6 +183,7 @@ func TestTheWorldStopsWithoutWorkers(t *testing.T) {
 	}
 	assert.Equal(t, before, p.sleeps.Load())
 	assert.Equal(t, ins, p.ins.Load())
+	assert.True(t, w.Snapshot().Outside)
 }
 
 // TestOutsiderIsHelpedInside: what a port cannot do outside it does, as soon as it has said so.
@@ -237,9 +238,10 @@ func TestOutsiderFails(t *testing.T) {
 func TestNoOutsideWithOtherPorts(t *testing.T) {
 	p := northPort(udp7)
 	s := newShop(t, nil)
-	_, stop := runPinned(t, nil, p, s.south)
+	w, stop := runPinned(t, nil, p, s.south)
 	defer stop()
 	p.wait(t, 1000)
+	assert.False(t, w.Snapshot().Outside)
 	assert.Zero(t, p.outs.Load())
 }
 

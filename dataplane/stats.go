@@ -35,7 +35,8 @@ type EventCounters [NumEvents]uint64
 // two bursts: Received plus Made is exactly Sent plus Dropped.
 type WorkerStats struct {
 	Name     string
-	CPU      int // -1: not pinned
+	CPU      int  // -1: not pinned
+	Outside  bool // it runs outside of Go's runtime, see Outsider
 	Ports    []PortStats
 	Drops    DropCounters
 	Events   EventCounters

@@ -47,6 +47,7 @@ type Worker struct {
 
 	stop   atomic.Bool  // Run is to end
 	polled atomic.Int64 // when Run was last seen polling, by ticks
+	went   atomic.Bool  // it goes outside
 	ran    atomic.Bool
 	shared counters
 }
@@ -287,7 +288,7 @@ func (w *Worker) forward(p *workerPort) {
 
 // Snapshot is what the worker has done so far.
 func (w *Worker) Snapshot() WorkerStats {
-	s := WorkerStats{Name: w.name, CPU: w.cpu, Ports: make([]PortStats, len(w.ports)), LastPoll: w.LastPoll()}
+	s := WorkerStats{Name: w.name, CPU: w.cpu, Outside: w.went.Load(), Ports: make([]PortStats, len(w.ports)), LastPoll: w.LastPoll()}
 	for i, p := range w.ports {
 		s.Ports[i] = PortStats{Info: p.info, Failures: p.failures.Load()}
 		if err := p.err.Load(); err != nil {

@@ -13,9 +13,9 @@ type runtimeSettings struct {
 
 // defaultGOGC lets the heap grow to five times what is in use. BGP's part of it is large,
 // half a KiB a route, and learning makes several KiB of garbage of each: at 200 % a quarter of
-// the CPU time of learning a million routes is collecting, and each collection stops the workers
-// twice, for a moment that is as long as the other threads need to get a CPU. perf/README.md has
-// the figures, and what it costs in memory.
+// the CPU time of learning a million routes is collecting, and each collection stops twice what
+// is not outside of the runtime, as pinned workers are, for as long as all threads need to get a
+// CPU. perf/README.md has the figures, and what it costs in memory.
 const defaultGOGC = 400
 
 // chooseRuntime chooses for so many CPUs and workers; what the environment says stands.
@@ -24,7 +24,7 @@ const defaultGOGC = 400
 // The garbage collector wants a quarter of the Ps. With 4 and more it takes whole ones
 // and leaves the rest alone; with 2 or 3 it takes its share from every P, also from
 // those that workers poll on. So 4 are better than 2 even on 2 CPUs. And every worker
-// keeps a P for itself, while the control plane needs some as well.
+// that is not pinned keeps a P busy, while the control plane needs some as well.
 func chooseRuntime(getenv func(string) string, cpus, workers int) (s runtimeSettings) {
 	if getenv("GOMAXPROCS") == "" {
 		s.procs = max(4, cpus, workers+2)

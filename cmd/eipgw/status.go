@@ -43,7 +43,7 @@ func (g *gateway) workerViews() []admin.Worker {
 		snap := w.Snapshot()
 		last := snap.LastPoll
 		out = append(out, admin.Worker{
-			Name: w.name, CPU: w.cpu, LastPoll: last,
+			Name: w.name, CPU: w.cpu, Outside: snap.Outside, LastPoll: last,
 			Stalled: !last.IsZero() && time.Since(last) > stallAfter, PollGaps: gapsView(&snap.Gaps, false),
 		})
 	}

@@ -87,6 +87,9 @@ func (c *cli) statusWorker(p *page, i int, w *admin.Worker) {
 	if w.CPU >= 0 {
 		where = fmt.Sprintf("CPU %d", w.CPU)
 	}
+	if w.Outside {
+		where += ", outside of the runtime"
+	}
 	state := "polls"
 	if w.Stalled {
 		state = "STALLED: last polled " + c.age(w.LastPoll) + " ago"

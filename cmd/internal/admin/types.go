@@ -89,7 +89,8 @@ type Health struct {
 // Worker is one forwarding thread.
 type Worker struct {
 	Name     string    `json:"name"`
-	CPU      int       `json:"cpu"` // -1 is not pinned
+	CPU      int       `json:"cpu"`     // -1 is not pinned
+	Outside  bool      `json:"outside"` // of Go's runtime, which then never stops it
 	LastPoll time.Time `json:"last_poll"`
 	Stalled  bool      `json:"stalled"`
 	PollGaps PollGaps  `json:"poll_gaps"`

@@ -62,7 +62,7 @@ func (g *Gateway) Status() admin.Status {
 			{Name: "worker 1", Reason: "has not polled its ports for 4s", Since: ago(3 * time.Second)},
 		},
 		Workers: []admin.Worker{
-			{Name: "worker 0", CPU: 1, LastPoll: ago(4 * time.Millisecond), PollGaps: gaps(false)},
+			{Name: "worker 0", CPU: 1, Outside: true, LastPoll: ago(4 * time.Millisecond), PollGaps: gaps(false)},
 			{
 				Name: "worker 1", CPU: -1, LastPoll: ago(4 * time.Second), Stalled: true,
 				PollGaps: admin.PollGaps{Sum: "0s", P9999: "0s", Max: "0s"},
