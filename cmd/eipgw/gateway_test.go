@@ -366,7 +366,7 @@ func TestReload(t *testing.T) {
 	w.configure(next)
 	w.signals <- unix.SIGHUP
 	w.announced("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")
-	w.eventually("the reload is logged", func() bool { return strings.Contains(w.log.String(), "configuration reloaded") })
+	w.logged("configuration reloaded")
 	assert.Contains(t, w.log.String(), `changed="segments, neighbors, log.level"`)
 	assert.Equal(t, "203.0.113.0/24", w.g.speakerConfig(w.g.cfg).Neighbors[1].Allow[0].String())
 	for _, s := range w.g.Sources() {
@@ -499,7 +499,7 @@ func TestAStalledWorkerWithdraws(t *testing.T) {
 		return strings.Contains(w.log.String(), `condition="worker 0" reason="has not polled its ports for 1m0s"`)
 	})
 	// The next check finds that the worker polls.
-	w.eventually("it is healthy again", func() bool { return strings.Contains(w.log.String(), `msg="healthy again" condition="worker 0"`) })
+	w.logged(`msg="healthy again" condition="worker 0"`)
 	w.eventually("it is announced again", func() bool {
 		w.speaker.mu.Lock()
 		defer w.speaker.mu.Unlock()

@@ -311,7 +311,7 @@ func newWorld(t testing.TB, text string) *world {
 	go func() { w.done <- g.serve(context.Background(), w.signals) }()
 	w.client = admin.NewClient(w.socket)
 	t.Cleanup(w.end)
-	w.eventually("it is ready", func() bool { return strings.Contains(w.log.String(), "eipgw is ready") })
+	w.logged("eipgw is ready")
 	return w
 }
 
@@ -357,6 +357,12 @@ func (w *world) eventually(what string, f func() bool) {
 			w.t.Fatalf("not within 10 s: %s\n%s", what, w.log)
 		}
 	}
+}
+
+// logged waits until the log has the text: who logs what has happened does so after it.
+func (w *world) logged(text string) {
+	w.t.Helper()
+	w.eventually("logged: "+text, func() bool { return strings.Contains(w.log.String(), text) })
 }
 
 // announced waits until exactly these segments are.
