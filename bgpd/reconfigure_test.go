@@ -29,6 +29,7 @@ func TestReconfigureNeighbors(t *testing.T) {
 	c.claim("10.255.0.1", pathAttrs{large("10.0.0.12", 1)}, "203.0.113.1/32")
 	eventually(t, "claims", func() bool { return r.held(vr) == 1 && r.held(gone) == 1 })
 	hears(t, a, "203.0.113.0/24")
+	eventually(t, "up", func() bool { return r.neighbor(sw).State == stateUp })
 	since := r.neighbor(sw).Since
 
 	next := n.config(passive(come, VirtualRouter, 65200), router, passive(sw, Switch, 65001),
