@@ -80,9 +80,9 @@ func (p *process) start() {
 
 func (p *process) eventually(what string, f func() bool) {
 	p.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !f(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); !f(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			p.t.Fatalf("not within 20 s: %s\n%s", what, p.log)
+			p.t.Fatalf("not within %v: %s\n%s", patience, what, p.log)
 		}
 	}
 }
@@ -159,7 +159,7 @@ func TestTheDaemonItself(t *testing.T) {
 	require.NoError(t, err)
 	defer c.Close()
 	require.NoError(t, vr.Send("vr0", frame(eip)))
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	require.NoError(t, c.Wait(ctx, 1), p.log.String())
 	g, err := encap.Parse(c.Frames()[0])
