@@ -114,7 +114,7 @@ func TestPathMTUFromARouter(t *testing.T) {
 	assert.Equal(t, uint64(2), outcome(underlay.Lowered))
 
 	// Without reports it is given up. Another Underlay hears the same.
-	s := run(t, n.gw, underlay.Config{PathMTUAge: 100 * time.Millisecond}, "192.0.2.9", "2001:db8::9")
+	s := run(t, n.gw, underlay.Config{PathMTUAge: 500 * time.Millisecond}, "192.0.2.9", "2001:db8::9")
 	s.mtu("192.0.2.9", 1500)
 	s.mtu("2001:db8::9", 1500)
 	n.Check(out.Send(tunnelPacket("10.0.1.1", "192.0.2.9", 1500)), out.Send(tunnelPacket("fd01::1", "2001:db8::9", 1500)))

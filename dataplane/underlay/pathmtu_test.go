@@ -182,7 +182,7 @@ func TestPathMTUAgesByItself(t *testing.T) {
 	var u *Underlay
 	ready := make(chan struct{})
 	mtus := make(chan uint16, 8) // as of each change
-	u = start(t, smallWorld(), Config{PathMTUAge: 50 * time.Millisecond, OnChange: func([]netip.Addr) {
+	u = start(t, smallWorld(), Config{PathMTUAge: 500 * time.Millisecond, OnChange: func([]netip.Addr) {
 		<-ready
 		adjs, err := u.Resolve(far)
 		if err == nil && len(adjs) == 1 {
