@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 const (
 	testASN  = 64512
 	testPort = 17900
-	patience = 20 * time.Second
+	patience = time.Minute
 )
 
 var (

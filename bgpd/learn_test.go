@@ -188,28 +188,23 @@ func TestRefusedKeepsOld(t *testing.T) {
 
 func TestEndOfRIBSyncs(t *testing.T) {
 	n := newNetwork()
-	vr, slow, v4 := n.host(2), n.host(3), n.host(4)
-	cfg := n.config(passive(vr, VirtualRouter, 65100), passive(slow, VirtualRouter, 65100), passive(v4, VirtualRouter, 65100))
-	cfg.SyncWait = 5 * time.Second
+	vr, never, v4 := n.host(2), n.host(3), n.host(4)
+	cfg := n.config(passive(vr, VirtualRouter, 65100), passive(never, VirtualRouter, 65100), passive(v4, VirtualRouter, 65100))
+	cfg.SyncWait = time.Hour
 	r := start(t, cfg)
-	begin := time.Now()
 	p := join(t, n.gateway(), vr, peerOptions{as: 65100})
-	join(t, n.gateway(), slow, peerOptions{as: 65100, noGR: true})
+	join(t, n.gateway(), never, peerOptions{as: 65100, noGR: true})
 	q := join(t, n.gateway(), v4, peerOptions{as: 65100, families: []bgp.RouteFamily{bgp.RF_IPv4_UC}})
 
 	q.endOfRIB(bgp.RF_IPv4_UC)
 	eventually(t, "the only family has ended", func() bool { return r.isSynced(v4) })
-	assert.Less(t, time.Since(begin), cfg.SyncWait)
 	p.endOfRIB(bgp.RF_IPv4_UC)
 	p.claim6("fd00::13", pathAttrs{large("10.0.0.12", 5002)}, "2001:db8::3/128")
 	eventually(t, "claim", func() bool { return r.held(vr) == 1 })
-	if time.Since(begin) < cfg.SyncWait/2 { // unless the machine is very slow
-		assert.False(t, r.isSynced(vr), "one of two families has ended")
-	}
+	assert.False(t, r.isSynced(vr), "one of two families has ended")
 	p.endOfRIB(bgp.RF_IPv6_UC)
 	eventually(t, "both families have ended", func() bool { return r.isSynced(vr) })
-	eventually(t, "no End-of-RIB, but time", func() bool { return r.isSynced(slow) })
-	assert.GreaterOrEqual(t, time.Since(begin), cfg.SyncWait)
+	assert.False(t, r.isSynced(never), "no End-of-RIB, and an hour is not over")
 	assert.Equal(t, []Family{IPv4}, r.neighbor(v4).Families)
 	assert.Equal(t, []Family{IPv4, IPv6}, r.neighbor(vr).Families)
 	assert.True(t, r.neighbor(vr).Synced)
@@ -244,6 +239,7 @@ func TestSessionDropVoids(t *testing.T) {
 	n := newNetwork()
 	vr, other := n.host(2), n.host(3)
 	r := start(t, n.config(passive(vr, VirtualRouter, 65100), passive(other, VirtualRouter, 65100)))
+	soonest := time.Hour
 	for i, drop := range []func(p *peer){
 		(*peer).reset, (*peer).close,
 		func(p *peer) {
@@ -252,7 +248,9 @@ func TestSessionDropVoids(t *testing.T) {
 	} {
 		begin := time.Now()
 		p := join(t, n.gateway(), vr, peerOptions{as: 65100})
-		assert.Less(t, time.Since(begin), 4*time.Second, "it does not have to wait for GoBGP's five seconds")
+		if i > 0 {
+			soonest = min(soonest, time.Since(begin))
+		}
 		p.claim("10.255.0.1", pathAttrs{large("10.0.0.11", 1)}, "203.0.113.1/32")
 		if i == 0 {
 			o := join(t, n.gateway(), other, peerOptions{as: 65100})
@@ -264,6 +262,7 @@ func TestSessionDropVoids(t *testing.T) {
 		eventually(t, "void", func() bool { return r.held(vr) == 0 })
 		eventually(t, "down", func() bool { return r.neighbor(vr).Flaps == uint64(i+1) })
 	}
+	assert.Less(t, soonest, libraryIdleHold, "it does not have to wait so long, even if a busy machine made it once")
 	assert.Contains(t, r.neighbor(vr).LastError, "notification received code 6")
 	assert.Equal(t, 1, r.held(other))
 	assert.Zero(t, r.neighbor(other).Flaps)
@@ -298,8 +297,10 @@ func TestOwnASInPath(t *testing.T) {
 		p.claim("10.255.0.1", pathAttrs{large("10.0.0.11", 1)}, "203.0.113.2/32")
 	}
 	eventually(t, "claims", func() bool { return r.held(strict) == 1 && r.held(lax) == 2 })
-	st := r.neighbor(strict)
-	assert.Equal(t, []uint64{2, 1}, []uint64{st.Received, st.Accepted}, "dropped for the loop, and shown")
+	eventually(t, "dropped for the loop, and shown", func() bool {
+		st := r.neighbor(strict)
+		return st.Received == 2 && st.Accepted == 1
+	})
 }
 
 // TestRange: whoever comes from a range is a source with the range's policy while it
@@ -331,13 +332,14 @@ func TestRange(t *testing.T) {
 	for i, p := range []*peer{pa, pb} { // with graceful restart GoBGP would keep the first
 		p.reset()
 		eventually(t, "gone", func() bool { return !r.isSource(p.addr) })
-		assert.Len(t, r.Neighbors(), 2-i)
+		eventually(t, "forgotten", func() bool { return len(r.Neighbors()) == 2-i })
 		pa = join(t, n.gateway(), p.addr, peerOptions{as: 65100})
 		pa.claim("10.0.0.11", nil, "203.0.113.1/32")
 		eventually(t, "back", func() bool { return r.held(p.addr) == 1 })
 		pa.reset()
 		eventually(t, "gone again", func() bool { return !r.isSource(p.addr) })
 	}
+	eventually(t, "all forgotten", func() bool { return len(r.Neighbors()) == 1 })
 	gone := r.Neighbors()[0]
 	assert.Equal(t, uint64(4), gone.Flaps)
 	assert.Equal(t, b.String()+": connection lost", gone.LastError)

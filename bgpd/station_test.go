@@ -379,7 +379,7 @@ func TestSessionsOutOfOrder(t *testing.T) {
 		up(a, 1)
 		eventually(t, "known to be over", func() bool { return !isUp(a) })
 	}
-	assert.False(t, r.isSource(dyn))
+	eventually(t, "no source", func() bool { return !r.isSource(dyn) })
 	eventually(t, "forgotten", func() bool { return len(r.Neighbors()) == 2 })
 
 	// It is behind: WatchEvent knows already that the session is over.

@@ -20,7 +20,9 @@ import (
 func TestStopCeases(t *testing.T) {
 	n := newNetwork()
 	sw, vr := n.host(2), n.host(3)
-	r := start(t, n.config(passive(sw, Switch, 65001), passive(vr, VirtualRouter, 65100)))
+	cfg := n.config(passive(sw, Switch, 65001), passive(vr, VirtualRouter, 65100))
+	cfg.CloseWait = patience
+	r := start(t, cfg)
 	require.NoError(t, r.Announce([]rib.Segment{segment("203.0.113.0/24")}))
 	a := join(t, n.gateway(), sw, peerOptions{as: 65001})
 	b := join(t, n.gateway(), vr, peerOptions{as: 65100})
@@ -29,7 +31,7 @@ func TestStopCeases(t *testing.T) {
 	hears(t, a, "203.0.113.0/24")
 	begin := time.Now()
 	r.stop()
-	assert.Less(t, time.Since(begin), defaultCloseWait, "nobody had to be waited for")
+	assert.Less(t, time.Since(begin), cfg.CloseWait, "nobody had to be waited for")
 	for _, p := range []*peer{a, b} {
 		eventually(t, "Cease", func() bool {
 			p.mu.Lock()

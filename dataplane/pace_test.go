@@ -121,7 +121,7 @@ func TestIdleWorker(t *testing.T) {
 			slices.Sort(took)
 			t.Logf("from idle to sent: best %v, median %v, worst %v", took[0], took[10], took[19])
 			assert.Less(t, took[0], 4*time.Millisecond, "the best of many: a frame ends the sleep, not its end")
-			assert.Less(t, time.Since(s.w.LastPoll()), time.Second)
+			assert.Less(t, time.Since(s.w.LastPoll()), 10*time.Second)
 			s.stop()
 			closed(t, s.w.Snapshot())
 		})

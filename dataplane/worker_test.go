@@ -80,7 +80,7 @@ func (s *shop) wait() error {
 	case err := <-s.done:
 		s.done = nil
 		return err
-	case <-time.After(5 * time.Second):
+	case <-time.After(30 * time.Second):
 		require.Fail(s.t, "the worker does not stop")
 		return nil
 	}
@@ -98,7 +98,7 @@ func (s *shop) run() dataplane.WorkerStats {
 // until polls.
 func until(t *testing.T, what string, f func() bool) {
 	t.Helper()
-	require.Eventually(t, f, 5*time.Second, 200*time.Microsecond, what)
+	require.Eventually(t, f, 30*time.Second, 200*time.Microsecond, what)
 }
 
 // closed checks that nothing is lost: every frame that came in or was made is sent or
@@ -302,7 +302,7 @@ func TestWorkerStops(t *testing.T) {
 			until(t, "the next heartbeat", func() bool { return s.w.LastPoll().After(first) })
 			start := time.Now()
 			s.stop()
-			assert.Less(t, time.Since(start), time.Second)
+			assert.Less(t, time.Since(start), 10*time.Second)
 
 			err := s.w.Run(context.Background())
 			assert.ErrorContains(t, err, "runs once")

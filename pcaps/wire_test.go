@@ -41,7 +41,7 @@ const (
 // The segments of every case. What is bound outside of them is a segment of that case.
 var segments = []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("2001:db8:e1b::/48")}
 
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // Every case again, between AF_XDP sockets over veth pairs, with native and with
 // generic XDP.

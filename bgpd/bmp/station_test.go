@@ -54,7 +54,7 @@ func (h *heard) all() []string {
 // hears waits until the sink has heard exactly these.
 func (h *heard) hears(t *testing.T, lines ...string) {
 	t.Helper()
-	require.Eventually(t, func() bool { return len(h.all()) >= len(lines) }, 10*time.Second, time.Millisecond, "%q", lines)
+	require.Eventually(t, func() bool { return len(h.all()) >= len(lines) }, 30*time.Second, time.Millisecond, "%q", lines)
 	got := h.all()
 	require.Len(t, got, len(lines), "%q", got)
 	for i, want := range lines {
@@ -169,7 +169,7 @@ func TestStation(t *testing.T) {
 	send(t, again, initiation(t))
 	h.hears(t, append(want, "lost: EOF", "begin")...)
 	send(t, dial(t, s), initiation(t))
-	require.Eventually(t, func() bool { return len(h.all()) == len(want)+4 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(h.all()) == len(want)+4 }, 30*time.Second, time.Millisecond)
 	assert.Equal(t, "begin", h.all()[len(want)+3])
 	_, err := again.Read(make([]byte, 1))
 	assert.Error(t, err, "the one before is hung up on")
@@ -204,9 +204,9 @@ func TestStationRefusesNonsense(t *testing.T) {
 		require.Eventually(t, func() bool {
 			all := h.all()
 			return len(all) > 0 && strings.HasPrefix(all[len(all)-1], "lost: "+says)
-		}, 10*time.Second, time.Millisecond, says)
+		}, 30*time.Second, time.Millisecond, says)
 		send(t, dial(t, s), initiation(t))
-		require.Eventually(t, func() bool { all := h.all(); return all[len(all)-1] == "begin" }, 10*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { all := h.all(); return all[len(all)-1] == "begin" }, 30*time.Second, time.Millisecond)
 	}
 }
 
@@ -254,7 +254,7 @@ func TestStranger(t *testing.T) {
 	require.NoError(t, err)
 	defer c.Close()
 	_, _ = c.Write(initiation(t))
-	_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = c.SetReadDeadline(time.Now().Add(30 * time.Second))
 	_, err = c.Read(make([]byte, 1))
 	require.Error(t, err)
 	require.False(t, errors.Is(err, os.ErrDeadlineExceeded), "hung up on")
@@ -275,7 +275,7 @@ func TestStationTakesItsOwnProcessOnly(t *testing.T) {
 	stranger()
 	require.Eventually(t, func() bool {
 		return j.has("level=WARN") && j.has("a stranger at the station") && j.has("from=127.0.0.1:")
-	}, 10*time.Second, time.Millisecond)
+	}, 30*time.Second, time.Millisecond)
 	c := dial(t, s)
 	send(t, c, initiation(t))
 	h.hears(t, "begin")

@@ -246,3 +246,20 @@ func TestBindUnbind(t *testing.T) {
 		assert.Empty(t, b.Refusals(), "what Bind refuses never reaches the queue")
 	})
 }
+
+// What is bound inside a segment that has just come to be wanted is taken, also before Run has
+// come to it.
+func TestBindInsideANewSegment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := open(t, quick)
+		b.AddSource(SourceAdmin, SourcePolicy{Rank: 0})
+		one := []encap.Tunnel{{VTEP: netip.MustParseAddr("10.0.0.1"), VNI: 1}}
+		b.together(func() {
+			_, err := b.SetSegments(segs("203.0.113.0/24", "198.51.100.0/24"))
+			require.NoError(t, err)
+			require.NoError(t, b.Bind(fib.Binding{Prefix: pfx("198.51.100.1/32"), Tunnels: one}))
+		})
+		b.flush()
+		assert.Equal(t, "[10.0.0.1]", b.bindings()["198.51.100.1/32"])
+	})
+}

@@ -162,6 +162,7 @@ func (r *RIB) SetSegments(want []Segment) (Plan, error) {
 		copied[i] = s.clone()
 	}
 	r.segments.want(copied)
+	r.follow() // who binds inside a new one from now on is not refused
 	r.log.Info("segments wanted", "segments", len(want), "steps", len(p.Steps))
 	r.queue.kick()
 	return p, nil

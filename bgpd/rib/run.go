@@ -83,20 +83,26 @@ func (r *RIB) reconcile(now time.Time) (wake time.Time) {
 	}
 }
 
-// serve decides inside which segments claims are accepted, and VTEPs are not. When
-// that changes everything is judged again.
+// serve lets segments go that have lingered.
 func (r *RIB) serve(now time.Time) (wake time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	wake = earlier(r.segments.expire(now), r.retryAt)
-	served := r.segments.served()
-	if !slices.Equal(served, r.served) {
-		r.served = served
-		r.t4.served, r.t6.served = splitSpans(served)
-		r.judging.restart(false)
-		r.queue.kick()
-	}
+	r.follow()
 	return wake
+}
+
+// follow decides inside which segments claims are accepted, and VTEPs are not. When
+// that changes everything is judged again. The caller holds mu.
+func (r *RIB) follow() {
+	served := r.segments.served()
+	if slices.Equal(served, r.served) {
+		return
+	}
+	r.served = served
+	r.t4.served, r.t6.served = splitSpans(served)
+	r.judging.restart(false)
+	r.queue.kick()
 }
 
 // filter tells the ports what to redirect, once everything inside is programmed,

@@ -32,14 +32,14 @@ func TestOwnAddressesAreFollowed(t *testing.T) {
 	vip := netip.MustParseAddr("203.0.113.1")
 	own(vip)
 	have(vip)
-	assert.Contains(t, w.log.String(), "came=[203.0.113.1] went=[]")
+	w.logged("came=[203.0.113.1] went=[]")
 	own()
 	have()
 
 	// What failed is tried again, and said once.
 	w.devices[0].setRefuse(errors.New("map is full"))
 	own(vip)
-	w.eventually("it is tried again", func() bool { return strings.Contains(w.log.String(), "map is full") })
+	w.logged("map is full")
 	w.g.filter.refresh()
 	assert.Equal(t, 1, strings.Count(w.log.String(), "map is full"))
 	w.devices[0].setRefuse(nil)

@@ -7,8 +7,8 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -349,6 +349,9 @@ func TestSegmentsAtRuntime(t *testing.T) {
 	code, _, errs = w.cli("segment", "withdraw", "203.0.113.0/24", "198.51.100.0/24")
 	require.Equal(t, exitOK, code, errs)
 	w.announced()
+	if strings.Contains(w.log.String(), "has not polled its ports") {
+		return // a busy machine kept the worker from it for a second, and so everything was withdrawn
+	}
 	for _, h := range w.speaker.history[1 : len(w.speaker.history)-1] {
 		assert.Contains(t, h, "203.0.113.", "the covered addresses were without a route meanwhile")
 	}
@@ -366,7 +369,7 @@ func TestReload(t *testing.T) {
 	w.configure(next)
 	w.signals <- unix.SIGHUP
 	w.announced("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")
-	w.eventually("the reload is logged", func() bool { return strings.Contains(w.log.String(), "configuration reloaded") })
+	w.logged("configuration reloaded")
 	assert.Contains(t, w.log.String(), `changed="segments, neighbors, log.level"`)
 	assert.Equal(t, "203.0.113.0/24", w.g.speakerConfig(w.g.cfg).Neighbors[1].Allow[0].String())
 	for _, s := range w.g.Sources() {
@@ -386,7 +389,7 @@ func TestReload(t *testing.T) {
 		_, out, _ = w.cli("show", "status")
 		assert.Contains(t, out, "is NOT in force")
 		assert.Contains(t, out, want)
-		assert.Equal(t, []string{"192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"}, w.speaker.have())
+		w.announced("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")
 	}
 	refused(strings.Replace(worldConfig, "203.0.113.0/24", "203.0.113.1/24", 1), `segments[0].prefix: "203.0.113.1/24": expected 203.0.113.0/24`)
 	refused(strings.NewReplacer("64512", "64513", "mem2", "mem3", "203.0.113.0/24}]", "203.0.113.0/25}]").Replace(next),
@@ -462,7 +465,7 @@ func TestAnnouncementIsTiedToForwarding(t *testing.T) {
 		p, err := w.client.Ports(context.Background())
 		return err == nil && p[0].State == "pulled" && p[1].State == admin.StateUp
 	})
-	assert.Equal(t, []string{"203.0.113.0/24"}, w.speaker.have(), "one of two ports is down: the other one's switch goes on")
+	w.announced("203.0.113.0/24") // one of two ports is down: the other one's switch goes on
 	w.devices[1].port(0).SetDown(pulled)
 	w.announced()
 	s, err := w.client.Status(context.Background())
@@ -493,25 +496,22 @@ func TestOneBrokenQueueIsBad(t *testing.T) {
 func TestAStalledWorkerWithdraws(t *testing.T) {
 	w := newWorld(t, worldConfig)
 	w.announced("203.0.113.0/24")
-	// The condition as the check would report it a minute from now without a poll.
-	w.g.checkHealth(time.Now().Add(time.Minute), time.Now())
-	w.eventually("the segment is withdrawn", func() bool {
-		return strings.Contains(w.log.String(), `condition="worker 0" reason="has not polled its ports for 1m0s"`)
-	})
-	// The next check finds that the worker polls.
-	w.eventually("it is healthy again", func() bool { return strings.Contains(w.log.String(), `msg="healthy again" condition="worker 0"`) })
-	w.eventually("it is announced again", func() bool {
-		w.speaker.mu.Lock()
-		defer w.speaker.mu.Unlock()
-		return slices.Equal(w.speaker.history, []string{"203.0.113.0/24", "", "203.0.113.0/24"})
-	})
+	hang := &w.devices[0].hang
+	hang.Lock()
+	free := sync.OnceFunc(hang.Unlock)
+	t.Cleanup(free)
+	w.logged(`condition="worker 0" reason="has not polled its ports for `)
+	w.announced()
+	free()
+	w.logged(`msg="healthy again" condition="worker 0"`)
+	w.announced("203.0.113.0/24")
 }
 
 func TestGracefulStop(t *testing.T) {
 	w := newWorld(t, worldConfig)
 	w.announced("203.0.113.0/24")
 	w.signals <- unix.SIGTERM
-	w.join(10 * time.Second)
+	w.join(patience)
 	assert.Empty(t, w.speaker.have(), "it ended without a withdrawal")
 	assert.Contains(t, w.log.String(), "eipgw has stopped")
 	_, err := w.client.Status(context.Background())
@@ -524,7 +524,7 @@ func TestSecondSignalStopsAtOnce(t *testing.T) {
 	w.signals <- unix.SIGTERM
 	w.announced()
 	w.signals <- unix.SIGINT
-	w.join(10 * time.Second)
+	w.join(patience)
 	assert.Contains(t, w.log.String(), "a second signal")
 }
 
@@ -536,7 +536,7 @@ func TestSystemdIsTold(t *testing.T) {
 	t.Setenv("NOTIFY_SOCKET", path)
 	read := func() string {
 		b := make([]byte, 256)
-		require.NoError(t, l.SetReadDeadline(time.Now().Add(10*time.Second)))
+		require.NoError(t, l.SetReadDeadline(time.Now().Add(patience)))
 		n, err := l.Read(b)
 		require.NoError(t, err)
 		return string(b[:n])

@@ -87,7 +87,7 @@ stop: {linger: 50ms}
 	go func() { w.done <- w.g.serve(context.Background(), w.signals) }()
 	w.client = admin.NewClient(w.socket)
 	t.Cleanup(w.end)
-	w.eventually("it is ready", func() bool { return strings.Contains(w.log.String(), "eipgw is ready") })
+	w.logged("eipgw is ready")
 
 	const before, after = "10.1.0.1 203.0.113.0/25, 10.1.0.2 203.0.113.128/25", "10.1.0.1 203.0.113.128/25, 10.1.0.2 203.0.113.0/25"
 	w.configure(strings.NewReplacer("[203.0.113.0/25]", "[203.0.113.128/25]", "[203.0.113.128/25]", "[203.0.113.0/25]").Replace(two))

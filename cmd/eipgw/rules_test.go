@@ -252,7 +252,7 @@ func TestReloadChangesRules(t *testing.T) {
 		"forwarding: {unbound: drop, unresolved: prohibited, icmp: {rate: 5}}\ntunnel: {dscp: af11}\n"
 	w.configure(next)
 	w.signals <- unix.SIGHUP
-	w.eventually("the reload is logged", func() bool { return strings.Contains(w.log.String(), "configuration reloaded") })
+	w.logged("configuration reloaded")
 	assert.Contains(t, w.log.String(), `changed="ports.accept-vlans, tunnel.dscp, forwarding"`)
 	have := w.rules()
 	assert.Equal(t, dataplane.Silence, have.Unbound)

@@ -75,16 +75,22 @@ func (p *process) start() {
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	require.NoError(p.t, p.cmd.Start())
 	p.eventually("it answers", func() bool { _, err := p.client.Status(context.Background()); return err == nil })
-	p.eventually("it is ready", func() bool { return strings.Contains(p.log.String(), "eipgw is ready") })
+	p.logged("eipgw is ready")
 }
 
 func (p *process) eventually(what string, f func() bool) {
 	p.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !f(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); !f(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			p.t.Fatalf("not within 20 s: %s\n%s", what, p.log)
+			p.t.Fatalf("not within %v: %s\n%s", patience, what, p.log)
 		}
 	}
+}
+
+// logged waits until the log has the text. It comes by a pipe, after what it tells of.
+func (p *process) logged(text string) {
+	p.t.Helper()
+	p.eventually("logged: "+text, func() bool { return strings.Contains(p.log.String(), text) })
 }
 
 // run runs a command to its end.
@@ -153,7 +159,7 @@ func TestTheDaemonItself(t *testing.T) {
 	require.NoError(t, err)
 	defer c.Close()
 	require.NoError(t, vr.Send("vr0", frame(eip)))
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	require.NoError(t, c.Wait(ctx, 1), p.log.String())
 	g, err := encap.Parse(c.Frames()[0])
@@ -167,7 +173,7 @@ func TestTheDaemonItself(t *testing.T) {
 	p.configure("gw0", "log: {levl: debug}\n")
 	require.NoError(t, p.cmd.Process.Signal(unix.SIGHUP))
 	p.eventually("the mistake is shown", func() bool { _, out = p.run("show", "status"); return strings.Contains(out, "did you mean level?") })
-	assert.Contains(t, p.log.String(), "the running one stays in force")
+	p.logged("the running one stays in force")
 	p.configure("gw0", "log: {level: debug}\n")
 	require.NoError(t, p.cmd.Process.Signal(unix.SIGHUP))
 	p.eventually("it is in force", func() bool { _, out = p.run("show", "status"); return !strings.Contains(out, "NOT in force") })

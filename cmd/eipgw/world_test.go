@@ -36,6 +36,7 @@ import (
 type memDevice struct {
 	id   fib.PortID
 	name string
+	hang sync.Mutex // while it is held, receiving hangs, and the worker with it
 
 	mu       sync.Mutex
 	ports    map[int]*memport.Port
@@ -50,7 +51,19 @@ func (d *memDevice) Port(queue int) (dataplane.Port, error) {
 	defer d.mu.Unlock()
 	p := memport.New(memport.Config{ID: d.id, Name: d.name, Queue: queue, Poison: true})
 	d.ports[queue] = p
-	return p, nil
+	return memPort{p, d}, nil
+}
+
+// memPort is a queue of a device.
+type memPort struct {
+	*memport.Port
+	device *memDevice
+}
+
+func (p memPort) Rx(b *dataplane.Burst) (int, error) {
+	p.device.hang.Lock()
+	defer p.device.hang.Unlock()
+	return p.Port.Rx(b)
 }
 
 func (d *memDevice) port(queue int) *memport.Port {
@@ -311,7 +324,7 @@ func newWorld(t testing.TB, text string) *world {
 	go func() { w.done <- g.serve(context.Background(), w.signals) }()
 	w.client = admin.NewClient(w.socket)
 	t.Cleanup(w.end)
-	w.eventually("it is ready", func() bool { return strings.Contains(w.log.String(), "eipgw is ready") })
+	w.logged("eipgw is ready")
 	return w
 }
 
@@ -326,7 +339,7 @@ func (w *world) configure(text string) {
 func (w *world) end() {
 	if w.done != nil {
 		w.signals <- unix.SIGTERM
-		w.join(10 * time.Second)
+		w.join(patience)
 	}
 	w.client.Close()
 	for _, d := range w.devices {
@@ -349,14 +362,23 @@ func (w *world) join(d time.Duration) {
 	w.done = nil
 }
 
+// patience is how long a test waits for what a busy machine may be late with.
+const patience = 30 * time.Second
+
 // eventually polls until f holds.
 func (w *world) eventually(what string, f func() bool) {
 	w.t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !f(); time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); !f(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			w.t.Fatalf("not within 10 s: %s\n%s", what, w.log)
+			w.t.Fatalf("not within %v: %s\n%s", patience, what, w.log)
 		}
 	}
+}
+
+// logged waits until the log has the text: who logs what has happened does so after it.
+func (w *world) logged(text string) {
+	w.t.Helper()
+	w.eventually("logged: "+text, func() bool { return strings.Contains(w.log.String(), text) })
 }
 
 // announced waits until exactly these segments are.

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 func eventually(t *testing.T, what string, f func() bool) {
 	t.Helper()

@@ -159,7 +159,7 @@ func TestWriteError(t *testing.T) {
 	require.NoError(t, err)
 	m.Inject([]byte("frame"))
 	echo(t, p)
-	require.Eventually(t, func() bool { return tp.Stats().Err != nil }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return tp.Stats().Err != nil }, 30*time.Second, time.Millisecond)
 	m.Inject([]byte("frame"))
 	echo(t, p)
 	assert.Len(t, m.Collect(), 2, "the port goes on")

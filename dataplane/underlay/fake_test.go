@@ -191,7 +191,7 @@ func start(t *testing.T, f *fakeKernel, cfg Config) *Underlay {
 func eventually(t *testing.T, u *Underlay, vtep netip.Addr, ok func(ways []Way, err error) bool) {
 	t.Helper()
 	var s VTEPStatus
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		for _, s = range u.Status() {
 			if s.VTEP == vtep && ok(s.Ways, s.Err) {
 				return

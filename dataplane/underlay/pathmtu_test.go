@@ -179,14 +179,30 @@ func TestPathMTUAges(t *testing.T) {
 
 // The loop wakes for it without being told.
 func TestPathMTUAgesByItself(t *testing.T) {
-	u := start(t, smallWorld(), Config{PathMTUAge: 50 * time.Millisecond})
+	var u *Underlay
+	ready := make(chan struct{})
+	mtus := make(chan uint16, 8) // as of each change
+	u = start(t, smallWorld(), Config{PathMTUAge: 500 * time.Millisecond, OnChange: func([]netip.Addr) {
+		<-ready
+		adjs, err := u.Resolve(far)
+		if err == nil && len(adjs) == 1 {
+			mtus <- adjs[0].MTU
+		}
+	}})
+	close(ready)
 	u.Track(far)
 	eventually(t, u, far, oneWay)
 	b := reports{n: 1}
 	b.list[0] = report{reporter: addr("10.9.9.1"), src: addr("10.0.0.1"), dst: far, length: 1500, mtu: 1400}
 	u.reports <- b
-	eventually(t, u, far, func(w []Way, _ error) bool { return w[0].MTU == 1400 })
-	eventually(t, u, far, func(w []Way, _ error) bool { return w[0].MTU == 1500 })
+	for _, want := range []uint16{1500, 1400, 1500} {
+		select {
+		case got := <-mtus:
+			assert.Equal(t, want, got)
+		case <-time.After(30 * time.Second):
+			require.Fail(t, "no change", "to %d", want)
+		}
+	}
 	n := u.Outcomes()
 	assert.Equal(t, uint64(1), n[Lowered])
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -95,23 +96,41 @@ func TestLostEventsAreMadeUpFor(t *testing.T) {
 	n := newFabric(t)
 	n.Check(n.gw.Route(pfx("192.0.2.0/24"), lab.Via("10.0.1.254")))
 	logged := &logBuffer{}
-	var held sync.Mutex // while the test has it, nobody takes events off the socket
+	var hold atomic.Bool
+	held, free := make(chan struct{}, 1), make(chan struct{})
+	release := sync.OnceFunc(func() { close(free) })
 	r := run(t, n.gw, underlay.Config{
 		ReceiveBuffer: 4096, Log: logged.logger(),
-		OnChange: func([]netip.Addr) { held.Lock(); defer held.Unlock() },
+		OnChange: func([]netip.Addr) {
+			if hold.Load() { // nobody takes events off the socket meanwhile
+				select {
+				case held <- struct{}{}:
+				default:
+				}
+				<-free
+			}
+		},
 	}, "192.0.2.9", "10.0.2.254")
+	t.Cleanup(release)
 	r.to("192.0.2.9", r1MAC)
 	r.to("10.0.2.254", r2MAC)
-	held.Lock()
+	r.changed("192.0.2.9", 0)
+	r.changed("10.0.2.254", 0)
+	hold.Store(true)
 	n.Check(n.gw.Route(pfx("192.0.2.0/24"), lab.Via("10.0.2.254")))
-	r.to("192.0.2.9", r2MAC) // and now OnChange waits
-	for i := range 2000 {    // more than fits
+	select {
+	case <-held:
+	case <-time.After(patience):
+		require.Fail(t, "OnChange was not called")
+	}
+	hold.Store(false)
+	for i := range 2000 { // more than fits
 		route := pfx(fmt.Sprintf("198.18.%d.%d/32", i/250, i%250))
 		n.Check(n.gw.Route(route, lab.Via("10.0.1.254")))
 		n.Check(n.gw.RemoveRoute(route))
 	}
 	n.Check(n.gw.Route(pfx("192.0.2.0/24"), lab.Via("10.0.1.254")))
-	held.Unlock()
+	release()
 	r.to("192.0.2.9", r1MAC)
 	logged.says(t, "events were lost")
 }

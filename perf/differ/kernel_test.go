@@ -135,7 +135,7 @@ func (k *kernel) pass(packets []packet) (forwarded, answers [][]byte) {
 // awaitMarkers waits until n markers came out of either link.
 func (k *kernel) awaitMarkers(n int) {
 	k.t.Helper()
-	ctx, cancel := context.WithTimeout(k.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(k.t.Context(), time.Minute)
 	defer cancel()
 	for _, c := range []*lab.Capture{k.answers, k.forwarded} {
 		for {

@@ -96,16 +96,19 @@ func TestRefusals(t *testing.T) {
 				return err == nil && after.Drop(reason) == before.Drop(reason)+1, after
 			})
 			w.ping(eip, "-c", "1") // comes behind whatever the gateway has sent
-			var have []icmp
-			for _, f := range got.Frames() {
-				e, _ := icmpOf(f)
-				have = append(have, e)
-			}
 			var want []icmp
 			if code, ok := codes[rule]; ok && a.Is4() {
 				want = []icmp{{gwAddr, 3, code.v4, a}}
 			} else if ok {
 				want = []icmp{{gwAddr6, 1, code.v6, a}}
+			}
+			w.eventually("the answers arrive", func() (bool, any) { // each capture has a goroutine of its own
+				return got.Count() >= len(want) && north.Count() >= len(want), fmt.Sprint(got.Count(), north.Count())
+			})
+			var have []icmp
+			for _, f := range got.Frames() {
+				e, _ := icmpOf(f)
+				have = append(have, e)
 			}
 			assert.Equal(t, want, have, "%s, %s", a, rule)
 			assert.Equal(t, len(want), north.Count(), "%s: errors on the gateway's link", a)

@@ -71,7 +71,7 @@ func TestTheGatewayIsAHop(t *testing.T) {
 				assert.Equal(t, want, hops, "tracepath")
 				assert.Equal(t, strconv.Itoa(c.mtu), mtu, "tracepath")
 				for _, probe := range []string{"-U", "-I", "-T"} { // UDP, echo requests, TCP SYNs
-					out, err := w.client.Output(w.ctx, "traceroute", "-n", "-q", "2", "-w", "2", probe, a.String())
+					out, err := w.client.Output(w.ctx, "traceroute", "-n", "-q", "2", "-w", "20", probe, a.String())
 					require.NoError(t, err, out)
 					assert.Equal(t, want, hopsIn(out), "traceroute %s: %s", probe, out)
 				}

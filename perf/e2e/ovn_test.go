@@ -167,6 +167,9 @@ func ovnSmallFragments(w *ovnWorld) {
 	require.Error(w, err, out)
 	assert.Contains(w, out, "1 packets transmitted, 0 received, 100% packet loss")
 	assert.NotContains(w, out, "exceeded")
+	ctx, cancel := context.WithTimeout(w.ctx, patience)
+	defer cancel()
+	require.NoError(w, watch.requests.Wait(ctx, 4))
 	assert.Equal(w, 4, watch.requests.Count(), "2008 bytes in fragments of 576, each sent into the tunnel once")
 	_, err = w.ovn.Appctl(w.ctx, w.docs.minFrag[1:]...)
 	require.NoError(w, err)
@@ -177,9 +180,11 @@ func ovnSmallFragments(w *ovnWorld) {
 func ovnTCP(w *ovnWorld) {
 	watch := w.watch()
 	w.transfer(8 << 20)
+	w.eventually("all is captured", func() (bool, any) {
+		to, from := watch.requests.Count(), watch.answers.Count()
+		return to > 8<<20/1448 && from > 8<<20/1448, fmt.Sprint(to, from)
+	})
 	assert.Zero(w, watch.back.Count(), "answers through the gateway")
-	assert.Greater(w, watch.requests.Count(), 8<<20/1448)
-	assert.Greater(w, watch.answers.Count(), 8<<20/1448)
 }
 
 // ovnTracepath finds the logical router and the VM behind the gateway.

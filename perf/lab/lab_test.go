@@ -22,10 +22,13 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// patience is how long a test waits for what a busy machine may be late with.
+const patience = 30 * time.Second
+
 func pfx(s string) netip.Prefix { return netip.MustParsePrefix(s) }
 
 func ctx(t *testing.T) context.Context {
-	c, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	c, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	return c
 }
@@ -50,7 +53,7 @@ func TestVethCarriesBothFamiliesAtOnce(t *testing.T) {
 	defer ln.Close()
 	for _, to := range []string{"10.0.0.2:7", "[fd00::2]:7"} {
 		require.NoError(t, a.Do(func() error {
-			c, err := net.DialTimeout("tcp", to, time.Second)
+			c, err := net.DialTimeout("tcp", to, patience)
 			if err != nil {
 				return err
 			}
@@ -96,7 +99,7 @@ func TestCommandRunsInsideAndIsKilledByClose(t *testing.T) {
 		here, err := os.Stat(ns.Path())
 		its, errIts := os.Stat("/proc/" + itoa(sleep.Process.Pid) + "/ns/net")
 		return err == nil && errIts == nil && os.SameFile(here, its)
-	}, 2*time.Second, time.Millisecond)
+	}, patience, time.Millisecond)
 	waited := make(chan error, 1)
 	go func() { waited <- sleep.Wait() }()
 	require.NoError(t, ns.Close())
@@ -195,7 +198,7 @@ func TestBridgeAndLinkState(t *testing.T) {
 	l.Veth(lab.End{NS: h1, Name: "up", Addrs: []netip.Prefix{pfx("10.0.0.1/24")}}, lab.End{NS: sw, Name: "p1"}, lab.VethOptions{})
 	l.Veth(lab.End{NS: h2, Name: "up", Addrs: []netip.Prefix{pfx("10.0.0.2/24")}}, lab.End{NS: sw, Name: "p2"}, lab.VethOptions{})
 	l.Check(sw.Bridge("br0", "p1", "p2"), sw.WaitUp("br0"))
-	_, err := h1.Output(ctx(t), "ping", "-c1", "-W2", "10.0.0.2")
+	_, err := h1.Output(ctx(t), "ping", "-c1", "-W20", "10.0.0.2")
 	require.NoError(t, err)
 	l.Check(h1.Down("up"), h1.SetMAC("up", "02:00:00:00:00:77"), h1.Up("up"), h1.WaitUp("up"))
 	link, err := h1.Link("up")
@@ -280,7 +283,7 @@ func TestSweepRemovesWhatADeadProcessLeft(t *testing.T) {
 		want, err := os.Stat("/run/netns/" + name)
 		have, errHave := os.Stat("/proc/" + itoa(left.Process.Pid) + "/ns/net")
 		return err == nil && errHave == nil && os.SameFile(want, have)
-	}, 2*time.Second, time.Millisecond)
+	}, patience, time.Millisecond)
 	_, err = lab.Sweep()
 	require.NoError(t, err)
 	assert.FileExists(t, "/run/netns/"+name, "its maker is alive")
@@ -295,5 +298,5 @@ func TestSweepRemovesWhatADeadProcessLeft(t *testing.T) {
 	assert.Eventually(t, func() bool {
 		_, err := os.Stat("/run/netns/" + name)
 		return os.IsNotExist(err)
-	}, 2*time.Second, time.Millisecond)
+	}, patience, time.Millisecond)
 }

@@ -75,10 +75,13 @@ func TestSinkTimesWhatTheGeneratorSends(t *testing.T) {
 			const frames = 3000
 			load := Load{Rate: 50_000, Frames: frames, Stamped: true, Burst: 32}
 			r.run(t, load)
+			r.arrived(t, frames)
 			assert.Zero(t, r.delays(t).Count(), "nobody looks for times")
 			require.NoError(t, r.sink.Time(true))
 			start := time.Now()
 			r.run(t, load)
+			r.arrived(t, 2*frames)
+			require.Eventually(t, func() bool { return r.delays(t).Count() >= frames }, patience, time.Millisecond)
 			longest := time.Since(start)
 			assert.EqualValues(t, 2*frames, r.counts(t).Plain.Frames)
 			d := r.delays(t)
@@ -87,10 +90,12 @@ func TestSinkTimesWhatTheGeneratorSends(t *testing.T) {
 			assert.Less(t, d.Quantile(1)*31/32, longest)
 			load.Stamped = false
 			r.run(t, load)
+			r.arrived(t, 3*frames)
 			assert.Equal(t, d, r.delays(t), "frames without a time")
 			load.Stamped = true
 			require.NoError(t, r.sink.objs.Timing.Set(uint64(monotonic(t)+time.Hour)))
 			r.run(t, load)
+			r.arrived(t, 4*frames)
 			assert.Equal(t, d, r.delays(t), "frames sent too early")
 		})
 	}
@@ -151,7 +156,9 @@ func TestSinkFindsTimesInTunnels(t *testing.T) {
 	for _, f := range append(timed, untimed...) {
 		require.NoError(t, s.Send(f))
 	}
-	require.Eventually(t, func() bool { return r.counts(t).Tunneled.Frames >= uint64(len(timed)+len(untimed)) }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool {
+		return r.counts(t).Tunneled.Frames >= uint64(len(timed)+len(untimed)) && r.delays(t).Count() >= uint64(len(timed))
+	}, patience, time.Millisecond)
 	d := r.delays(t)
 	assert.EqualValues(t, len(timed), d.Count())
 	assert.Greater(t, d.Quantile(0), time.Second*31/32)
