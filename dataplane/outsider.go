@@ -51,7 +51,7 @@ func (w *Worker) runOutside() {
 	w.goes = outside.Call(w.polls)
 	w.setOut(false)
 	if !w.goes {
-		w.went.Store(false)
+		w.went.Store(false) // it is not built here
 	}
 }
 

@@ -133,6 +133,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		return nil
 	}
 	defer context.AfterFunc(ctx, func() { w.stop.Store(true) })()
+	defer w.went.Store(false)
 	defer w.gaps.publish()
 	w.gaps.due, w.gaps.left = ticks(), 1
 	for ended := false; !ended; {
@@ -169,6 +170,8 @@ func (w *Worker) poll() (ended bool) {
 			return true
 		case w.out && w.back:
 			return false
+		case w.goes && !w.out:
+			return false
 		case moved:
 			w.pacer.worked()
 		case w.pacer.idle():
@@ -176,9 +179,6 @@ func (w *Worker) poll() (ended bool) {
 			w.shared.sleeps.Store(w.tally.sleeps)
 			w.gaps.slept(w.pacer.from, w.pacer.due)
 			w.beat = 0
-		}
-		if w.goes && !w.out {
-			return false
 		}
 	}
 	return true

@@ -115,6 +115,12 @@ type ifreq struct {
 	_     [20]byte
 }
 
+// setName has the next call ask about the interface of that name, which is none too long.
+func (r *ifreq) setName(name string) {
+	clear(r.name[:])
+	copy(r.name[:unix.IFNAMSIZ-1], name)
+}
+
 // get has the kernel answer. It does not block, and as the two calls below it does not tell the Go
 // scheduler.
 func (r *ifreq) get(fd int, request uintptr) unix.Errno {

@@ -81,7 +81,7 @@ func (p *Port) kick() {
 func (p *Port) sendError(errno unix.Errno) {
 	p.counters.failed.Add(1)
 	p.suspect = true
-	if conditionOf(errno) != works {
-		p.checked = longAgo
+	if c := conditionOf(errno); c != works {
+		p.told = c
 	}
 }

@@ -1,7 +1,6 @@
 package afxdp
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -25,9 +24,6 @@ var began = time.Now()
 // the runtime.
 func now() time.Duration { return time.Since(began) }
 
-// longAgo is a look that is longer ago than any period.
-const longAgo = -time.Hour
-
 // condition is how a port is.
 type condition uint8
 
@@ -41,16 +37,18 @@ const (
 // does not tell by itself: its rings just stay as they are. Outside nothing is noted, so
 // that inside it is looked at once more.
 func (p *Port) healthy() error {
-	t := now()
-	if since := t - p.checked; since < suspectPeriod || since < healthPeriod && !p.suspect {
-		return nil
+	t, c := now(), p.told
+	if c == works {
+		if since := t - p.checked; since < suspectPeriod || since < healthPeriod && !p.suspect {
+			return nil
+		}
+		c = p.look()
 	}
-	c := p.look()
 	if c != works && p.out {
 		p.suspect = true
 		return dataplane.ErrInside
 	}
-	p.checked, p.suspect = t, false
+	p.checked, p.suspect, p.told = t, false, works
 	if c != works {
 		p.fail(c)
 	}
@@ -92,14 +90,24 @@ func (p *Port) fail(c condition) {
 	if c == gone {
 		retry, why = reopenPeriod, ErrGone
 	}
+	p.is = c
 	p.setErr(retry, fmt.Errorf("afxdp: %s queue %d: %w", p.info.Name, p.queue, why))
 }
 
-// mend is called by Rx while the port does not work. It sees to that when it is time, but not
-// outside, and returns why the port still does not work.
+// revive notes that the port works.
+func (p *Port) revive() {
+	p.is, p.told = works, works
+	p.setErr(0, nil)
+}
+
+// mend is called by Rx while the port does not work. It sees to that when it is time, and returns
+// why the port still does not work. Outside it only sees whether there is anything to be done.
 func (p *Port) mend() error {
 	switch {
 	case !p.unfit && (p.retry == 0 || now()-p.checked < p.retry):
+		return p.err
+	case p.out && !p.unfit && p.still():
+		p.checked = now()
 		return p.err
 	case p.out:
 		return dataplane.ErrInside
@@ -112,21 +120,30 @@ func (p *Port) mend() error {
 	return nil
 }
 
+// still says that a port which is down is down, or that there is no interface for one that has
+// let go of its socket.
+func (p *Port) still() bool {
+	if p.s != nil {
+		return p.is == down && p.look() == down
+	}
+	p.probe.setName(p.info.Name)
+	return p.is == gone && p.probe.get(p.iface.ctl, unix.SIOCGIFINDEX) == unix.ENODEV
+}
+
 // recovered is called when no burst is out: no frame of the old socket is in use when a new
 // one takes its place. It is not for outside.
 //
 //go:noinline
 func (p *Port) recovered() bool {
 	p.checked = now()
-	if errors.Is(p.err, ErrGone) {
+	if p.is == gone {
 		return p.reopen()
 	}
-	c := p.look()
-	if c != works {
+	if c := p.look(); c != works {
 		p.fail(c)
 		return false
 	}
-	p.setErr(0, nil)
+	p.revive()
 	return true
 }
 

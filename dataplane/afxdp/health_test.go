@@ -6,6 +6,7 @@ import (
 	"github.com/asavie/xdp"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/eipgw/eipgw/dataplane"
 )
@@ -50,6 +51,29 @@ func TestHeadroomOfAFakeIsProven(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, 1, b.N)
 				p.Release(&b)
+			})
+		}
+	}
+}
+
+// What a send tells of the port is noted by the next Rx, whatever the link looks like, and inside.
+func TestSendErrors(t *testing.T) {
+	for errno, want := range map[unix.Errno]error{unix.ENETDOWN: ErrDown, unix.ENXIO: ErrGone, unix.ENODEV: ErrGone, unix.ENOBUFS: nil} {
+		for _, out := range []bool{false, true} {
+			t.Run(errno.Error(), func(t *testing.T) {
+				p := newFake(t, 64, 1500).p
+				var b dataplane.Burst
+				p.Outside(out)
+				p.sendError(errno)
+				assert.EqualValues(t, 1, p.counters.failed.Load())
+				_, err := p.Rx(&b)
+				if out && want != nil {
+					require.Same(t, dataplane.ErrInside, err)
+					p.Outside(false)
+					_, err = p.Rx(&b)
+				}
+				require.ErrorIs(t, err, want)
+				require.ErrorIs(t, p.Flush(), want)
 			})
 		}
 	}

@@ -32,6 +32,8 @@ type Port struct {
 	rounds  uint32        // calls of Rx
 	checked time.Duration // when health was looked at last, by now
 	suspect bool          // something went wrong since
+	told    condition     // what a send has told, until Rx takes note
+	is      condition     // how the port is, by the last look inside
 	probe   ifreq         // reused by every look
 	poll    [1]unix.PollFd
 	proven  bool // the first frame had the headroom that is promised
@@ -86,7 +88,7 @@ func (p *Port) adopt(s *socket, index int) {
 	p.index, p.pool = index, newPool(s.geometry)
 	p.poll[0] = unix.PollFd{Fd: int32(s.fd), Events: unix.POLLIN}
 	p.refill()
-	p.setErr(0, nil)
+	p.revive()
 }
 
 // Outside implements dataplane.Outsider. The way of frames is fit for it, and so is looking whether

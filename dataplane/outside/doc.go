@@ -1,11 +1,14 @@
-// Package outside runs code outside of Go's runtime: on a thread of its own that the
-// scheduler neither stops nor preempts, and without which garbage collections begin and end.
+// Package outside runs code outside of Go's runtime: on a thread that the scheduler neither
+// stops nor preempts, and without which garbage collections begin and end.
 //
-// For the runtime, the goroutine is in a system call that blocks. Its P, the right to run Go
-// code, has gone to others. So the world stops without it, and a machine whose other
-// threads are slow to stop, because they share too few CPUs, costs it nothing: what is left is
-// what the kernel does to any thread. gVisor's platforms rest on the same two functions of
-// the runtime, which its authors promise to keep for others (go.dev/issue/67401).
+// For the runtime, the goroutine is in a system call that blocks, and its P, the right to run Go
+// code, has gone to others. So the world stops without it. A machine whose other threads are slow
+// to stop, because they share too few CPUs, costs it nothing: what is left is what the
+// kernel does to any thread. The code runs on the thread's own stack, as C code would that is called
+// from Go.
+//
+// Three functions of the runtime make it: entersyscallblock and exitsyscall, whose signatures its authors
+// keep for others (go.dev/issue/67401), and systemstack, which assembly may call.
 //
 // # What code may do there
 //
@@ -22,21 +25,20 @@
 //     reachable from elsewhere, from before until after the call, or not of Go's heap.
 //   - wait for a lock, a channel or a timer, start a goroutine, call functions of the runtime,
 //     or make a system call by syscall.Syscall or package os.
-//   - use more than 48 KiB of stack, which cannot grow.
+//   - use more than 8 KiB of stack. A thread has 16 KiB or more.
 //   - panic. Neither can a panic be recovered there: any, also an index out of range or a nil
 //     pointer, ends the process.
 //
-// The runtime notices all but the third, and ends the process by a signal or a fatal error. The
-// stack that it shows begins at Call; how it went on, a core tells (GOTRACEBACK=crash). A test of
-// the project goes through the compiled program from the packet path on, and refuses whatever allocates,
-// stores a pointer with a barrier, waits, or needs the runtime in another way.
+// The runtime notices a mistake late, if at all: it has no P where it needs one, or finds a write barrier
+// while it marks. The process then ends by a signal or a fatal error, and shows the stack. What keeps code
+// in order is a test that goes through the compiled program from the packet path on, and refuses
+// whatever is not known to do without the runtime.
 //
 // # Where it works
 //
-// On Linux, amd64, without the race detector, and as long as the runtime is as expected, which
-// Call looks at each time. Elsewhere Call says so and calls nothing.
+// On Linux, amd64, without the race detector. Elsewhere Call says so and calls nothing.
 //
-//	outside.go     Call
-//	outside_amd64.s   what takes assembly: the stack's size and its guard
-//	elsewhere.go   Call where that is not built
+//	outside.go          Call
+//	outside_amd64.s     the thread's stack
+//	elsewhere.go        Call where that is not built
 package outside

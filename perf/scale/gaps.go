@@ -8,9 +8,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // pollGaps is a histogram of poll gaps: how many up to each bound. 0 is no bound.
@@ -109,6 +112,9 @@ type phase struct {
 // runGaps loads eipgw with all routes and shows its worker's poll gaps while this or
 // that goes on, before and after them those of a bare loop in a process of its own.
 func runGaps(ctx context.Context, st *stand, dir string) error {
+	if err := elsewhere(st.bird.PID()); err != nil {
+		return err
+	}
 	bare := phase{name: "bare loop", what: "another process, eipgw is not there"}
 	g, err := st.spin(ctx)
 	if err != nil {
@@ -247,13 +253,30 @@ func (st *stand) exported(ctx context.Context) error {
 	})
 }
 
+// elsewhere keeps BIRD off the worker's CPU: a router is another machine, and what it is busy with
+// is no matter of the gateway's.
+func elsewhere(pid int) error {
+	var cpus unix.CPUSet
+	if err := unix.SchedGetaffinity(pid, &cpus); err != nil {
+		return fmt.Errorf("BIRD's CPUs: %w", err)
+	}
+	cpus.Clear(workerCPU)
+	if err := unix.SchedSetaffinity(pid, &cpus); err != nil {
+		return fmt.Errorf("BIRD off the worker's CPU: %w", err)
+	}
+	return nil
+}
+
+// workerCPU is what -workers says unless given.
+const workerCPU = 1
+
 // spin runs the bare loop on the worker's CPU.
 func (st *stand) spin(ctx context.Context) (pollGaps, error) {
 	exe, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	cmd := st.gateway.Command(ctx, "taskset", "-c", "1", exe, spinChild, st.phase.String())
+	cmd := st.gateway.Command(ctx, "taskset", "-c", strconv.Itoa(workerCPU), exe, spinChild, st.phase.String())
 	out, err := cmd.Output()
 	if err != nil {
 		return nil, fmt.Errorf("bare loop: %w", err)
