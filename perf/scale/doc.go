@@ -20,7 +20,8 @@
 //
 // Both times come from the contender's own log, so that nobody asks while it works.
 //
-// With -gaps, poll gaps of a busy worker are counted instead, while this or that goes on.
+// With -gaps, poll gaps of a busy worker are counted instead, while this or that goes on. BIRD and
+// this program keep off the worker's CPU then, the gateway's other threads do not.
 //
 // Files:
 //
@@ -31,5 +32,6 @@
 //	gobgp.go     GoBGP, as a child process of this program
 //	report.go    medians, spread, ratios; Markdown
 //	gaps.go      -gaps: a busy worker's poll gaps; spin.go: the bare loop to compare with
+//	elsewhere.go what is no matter of the gateway's is off the worker's CPU
 //	web.go       what contenders answer by HTTP: metrics, profiles
 package main

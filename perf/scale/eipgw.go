@@ -16,6 +16,7 @@ import (
 type eipgw struct {
 	label string
 	exe   string
+	cpus  string // where it may run; "": as this program
 }
 
 func (e *eipgw) name() string { return e.label }
@@ -26,10 +27,15 @@ type eipgwProcess struct {
 	st  *stand
 	cmd *exec.Cmd
 	dir string
+
+	cpus string
 }
 
 // Command implements peers.Namespace.
 func (p *eipgwProcess) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
+	if p.cpus != "" && len(args) > 0 && args[0] == "run" {
+		name, args = "taskset", append([]string{"-c", p.cpus, name}, args...)
+	}
 	p.cmd = p.st.gateway.Command(ctx, name, args...)
 	return p.cmd
 }
@@ -46,7 +52,7 @@ func (e *eipgw) run(ctx context.Context, st *stand, dir string) (*eipgwProcess, 
 	if _, err := os.Stat(exe); err != nil {
 		return nil, fmt.Errorf("there is no %s: run make build", e.exe)
 	}
-	p := &eipgwProcess{st: st, dir: dir}
+	p := &eipgwProcess{st: st, dir: dir, cpus: e.cpus}
 	p.Gateway, err = peers.StartGateway(ctx, p, peers.GatewayConfig{Exe: exe, Dir: dir, YAML: st.gatewayConfig()})
 	return p, err
 }

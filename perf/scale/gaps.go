@@ -12,8 +12,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // pollGaps is a histogram of poll gaps: how many up to each bound. 0 is no bound.
@@ -112,7 +110,8 @@ type phase struct {
 // runGaps loads eipgw with all routes and shows its worker's poll gaps while this or
 // that goes on, before and after them those of a bare loop in a process of its own.
 func runGaps(ctx context.Context, st *stand, dir string) error {
-	if err := elsewhere(st.bird.PID()); err != nil {
+	cpus, err := elsewhere(st.bird.PID())
+	if err != nil {
 		return err
 	}
 	bare := phase{name: "bare loop", what: "another process, eipgw is not there"}
@@ -122,7 +121,7 @@ func runGaps(ctx context.Context, st *stand, dir string) error {
 	}
 	fmt.Println("| | gaps a second | 99.9 % up to | 99.99 % | 99.999 % | all | over 100 µs a second | over 1 ms | turns |\n|---|---|---|---|---|---|---|---|---|")
 	row(bare, g, st.phase, 0)
-	p, err := (&eipgw{exe: st.exe}).run(ctx, st, dir)
+	p, err := (&eipgw{exe: st.exe, cpus: cpus}).run(ctx, st, dir)
 	if err != nil {
 		return err
 	}
@@ -252,23 +251,6 @@ func (st *stand) exported(ctx context.Context) error {
 		return still > 25, err
 	})
 }
-
-// elsewhere keeps BIRD off the worker's CPU: a router is another machine, and what it is busy with
-// is no matter of the gateway's.
-func elsewhere(pid int) error {
-	var cpus unix.CPUSet
-	if err := unix.SchedGetaffinity(pid, &cpus); err != nil {
-		return fmt.Errorf("BIRD's CPUs: %w", err)
-	}
-	cpus.Clear(workerCPU)
-	if err := unix.SchedSetaffinity(pid, &cpus); err != nil {
-		return fmt.Errorf("BIRD off the worker's CPU: %w", err)
-	}
-	return nil
-}
-
-// workerCPU is what -workers says unless given.
-const workerCPU = 1
 
 // spin runs the bare loop on the worker's CPU.
 func (st *stand) spin(ctx context.Context) (pollGaps, error) {
