@@ -1,6 +1,7 @@
 package dataplane
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"syscall"
@@ -65,6 +66,16 @@ func idleFor(t *testing.T, p *pacer, n int) time.Duration {
 	return time.Since(start)
 }
 
+// doubt has waits end early until the ports are not believed any more. On a busy machine one may
+// take as long as it was to, by chance, and does not count then.
+func doubt(t *testing.T, p *pacer) {
+	t.Helper()
+	for tries := 0; p.vain < vainWakes; tries++ {
+		require.Less(t, tries, 10_000, "waits do not end early")
+		p.idle()
+	}
+}
+
 func TestBusyNeverSleeps(t *testing.T) {
 	w := &waiter{}
 	p := newPacer(Busy, []Port{w})
@@ -96,10 +107,14 @@ func TestOneWaiterWaits(t *testing.T) {
 	}
 	assert.Equal(t, want, w.asked)
 	w.asked, p.vain = nil, 0 // signals of the runtime end waits, too
-	for range 20 {           // these end early each time: after some the waiter is not believed
+	doubt(t, p)
+	asked := len(w.asked)
+	assert.GreaterOrEqual(t, asked, vainWakes)
+	assert.Equal(t, slices.Repeat([]time.Duration{waitMax}, asked), w.asked)
+	for range 20 {
 		p.idle()
 	}
-	assert.Equal(t, slices.Repeat([]time.Duration{waitMax}, vainWakes), w.asked)
+	assert.Len(t, w.asked, asked, "it is not believed any more")
 	p.worked()
 	w.asked = nil
 	idleFor(t, p, 1)
@@ -117,15 +132,26 @@ func TestSeveralWaitersShareThePause(t *testing.T) {
 
 	a.take, b.take = nil, nil // frames, or an error state
 	p.vain = 0
+	doubt(t, p)
+	asked := len(a.asked)
+	assert.GreaterOrEqual(t, asked, 200+vainWakes)
 	for range 20 {
 		p.idle()
 	}
-	assert.Len(t, a.asked, 200+vainWakes)
+	assert.Len(t, a.asked, asked)
 }
 
+// The same inside of the runtime and outside.
 func TestDescriptorsArePolledTogether(t *testing.T) {
+	for _, out := range []bool{false, true} {
+		t.Run(fmt.Sprintf("outside %v", out), func(t *testing.T) { pollTogether(t, out) })
+	}
+}
+
+func pollTogether(t *testing.T, out bool) {
 	a, b := newDesc(t), newDesc(t)
 	p := newPacer(Adaptive, []Port{a, b})
+	p.out = out
 	idleFor(t, p, 99)
 	start := time.Now()
 	require.True(t, p.idle())
@@ -135,11 +161,7 @@ func TestDescriptorsArePolledTogether(t *testing.T) {
 	p.vain = 0 // signals of the runtime end waits, too
 	_, err := b.w.Write([]byte{1})
 	require.NoError(t, err)
-	for range vainWakes {
-		start = time.Now()
-		p.idle()
-		assert.Less(t, time.Since(start), waitMax-time.Millisecond, "the second port is readable")
-	}
+	doubt(t, p) // the second port is readable
 
 	polls := b.asked
 	start = time.Now()

@@ -150,8 +150,14 @@ func runPinned(t *testing.T, rules *dataplane.Rules, ports ...dataplane.Port) (w
 // runOn is runPinned on that CPU, or without, -1.
 func runOn(t *testing.T, cpu int, rules *dataplane.Rules, ports ...dataplane.Port) (_ *dataplane.Worker, stop func()) {
 	t.Helper()
-	reader, _ := newReader(t, resolver(), bindings())
-	w, err := dataplane.NewWorker(dataplane.WorkerConfig{Ports: ports, Reader: reader, CPU: cpu, Idle: dataplane.Busy, Rules: rules, Identification: 1})
+	return runWith(t, dataplane.WorkerConfig{CPU: cpu, Idle: dataplane.Busy, Rules: rules, Identification: 1}, ports...)
+}
+
+func runWith(t *testing.T, c dataplane.WorkerConfig, ports ...dataplane.Port) (_ *dataplane.Worker, stop func()) {
+	t.Helper()
+	c.Reader, _ = newReader(t, resolver(), bindings())
+	c.Ports = ports
+	w, err := dataplane.NewWorker(c)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -184,6 +190,25 @@ func TestTheWorldStopsWithoutWorkers(t *testing.T) {
 	assert.Equal(t, before, p.sleeps.Load())
 	assert.Equal(t, ins, p.ins.Load())
 	assert.True(t, w.Snapshot().Outside)
+}
+
+// TestAnIdleWorkerSleepsOutside: without frames it takes no P either, asleep or awake.
+func TestAnIdleWorkerSleepsOutside(t *testing.T) {
+	p := northPort()
+	cpu, err := lab.CPU()
+	require.NoError(t, err)
+	w, stop := runWith(t, dataplane.WorkerConfig{CPU: cpu, Idle: dataplane.Adaptive}, p, southPort())
+	defer stop()
+	slept := func() uint64 { return w.Snapshot().Sleeps }
+	until(t, "it sleeps", func() bool { return slept() > 100 })
+	ins := p.ins.Load()
+	for range 20 {
+		runtime.GC()
+		before := slept()
+		until(t, "it sleeps on", func() bool { return slept() > before })
+	}
+	assert.Equal(t, ins, p.ins.Load())
+	assert.Positive(t, p.outs.Load())
 }
 
 // TestOutsiderIsHelpedInside: what a port cannot do outside it does, as soon as it has said so.
