@@ -55,6 +55,11 @@ func (w *Worker) runOutside() {
 	}
 }
 
+// Visit has a worker that is outside come inside for a moment, within some tens of milliseconds, and give
+// its P away once. That is where the runtime tells a thread what it has to know: that a CPU profile
+// has begun or ended, without which none of its time is in the profile. Any goroutine may call it.
+func (w *Worker) Visit() { w.called.Store(true) }
+
 func (w *Worker) setOut(on bool) {
 	w.out, w.pacer.out = on, on
 	for _, p := range w.ports {

@@ -3,12 +3,17 @@
 package dataplane_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"hash/maphash"
 	"io"
+	"os"
+	"os/exec"
 	"runtime"
 	"runtime/debug"
+	"runtime/pprof"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -209,6 +214,33 @@ func TestAnIdleWorkerSleepsOutside(t *testing.T) {
 	}
 	assert.Equal(t, ins, p.ins.Load())
 	assert.Positive(t, p.outs.Load())
+}
+
+// TestAProfileSeesWorkers: a CPU profile that begins while a worker is outside has its time in it,
+// once that has been called.
+func TestAProfileSeesWorkers(t *testing.T) {
+	p := northPort(udp7)
+	w, stop := runPinned(t, nil, p, southPort())
+	defer stop()
+	p.wait(t, 1000)
+	seen := func() bool {
+		var profile bytes.Buffer
+		require.NoError(t, pprof.StartCPUProfile(&profile))
+		w.Visit()
+		time.Sleep(300 * time.Millisecond)
+		pprof.StopCPUProfile()
+		w.Visit()
+		file := t.TempDir() + "/cpu"
+		require.NoError(t, os.WriteFile(file, profile.Bytes(), 0o600))
+		out, err := exec.Command("go", "tool", "pprof", "-top", file).CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		return strings.Contains(string(out), "dataplane.(*Worker).round")
+	}
+	for tries := 0; !seen(); tries++ {
+		require.Less(t, tries, 20, "none of its time is in the profile")
+	}
+	before := p.outs.Load()
+	until(t, "it is outside again", func() bool { return p.outs.Load() > before+1000 })
 }
 
 // TestOutsiderIsHelpedInside: what a port cannot do outside it does, as soon as it has said so.

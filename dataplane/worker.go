@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -46,6 +47,7 @@ type Worker struct {
 	polls func() // poll, made once
 
 	stop   atomic.Bool  // Run is to end
+	called atomic.Bool  // by Visit
 	polled atomic.Int64 // when Run was last seen polling, by ticks
 	went   atomic.Bool  // it goes outside
 	ran    atomic.Bool
@@ -138,6 +140,9 @@ func (w *Worker) Run(ctx context.Context) error {
 	w.gaps.due, w.gaps.left = ticks(), 1
 	for ended := false; !ended; {
 		w.runOutside()
+		if w.called.Swap(false) {
+			runtime.Gosched()
+		}
 		ended = w.poll()
 	}
 	return nil
@@ -148,11 +153,9 @@ func (w *Worker) Run(ctx context.Context) error {
 // done and it may be gone out again.
 func (w *Worker) poll() (ended bool) {
 	for !w.stop.Load() {
-		switch {
-		case !w.fw.outdated():
-		case w.out:
+		if outdated := w.fw.outdated(); w.out && (outdated || w.called.Load()) {
 			return false
-		default:
+		} else if outdated {
 			w.fw.takeRules()
 		}
 		if w.gaps.left--; w.gaps.left <= 0 {

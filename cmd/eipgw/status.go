@@ -37,6 +37,13 @@ func (g *gateway) configStatus() admin.ConfigStatus {
 	return c
 }
 
+// profiling tells workers that a CPU profile has begun or ended.
+func (g *gateway) profiling() {
+	for _, w := range g.workers {
+		w.Visit()
+	}
+}
+
 func (g *gateway) workerViews() []admin.Worker {
 	var out []admin.Worker
 	for _, w := range g.workers {

@@ -126,7 +126,9 @@ func (g *gateway) openAdmin() (err error) {
 	if !g.cfg.Metrics.Listen.IsValid() {
 		return nil
 	}
-	g.web, err = admin.ListenWeb(admin.WebConfig{Listen: g.cfg.Metrics.Listen, PProf: g.cfg.Metrics.PProf, Gateway: g, Log: g.log})
+	g.web, err = admin.ListenWeb(admin.WebConfig{
+		Listen: g.cfg.Metrics.Listen, PProf: g.cfg.Metrics.PProf, Gateway: g, Log: g.log, Profiling: g.profiling,
+	})
 	if err != nil {
 		return err
 	}

@@ -23,6 +23,9 @@ type WebConfig struct {
 	PProf   bool // on a loopback address only
 	Gateway Gateway
 	Log     *slog.Logger
+
+	// Profiling is called when a CPU profile has begun, and when it has ended; may be nil.
+	Profiling func()
 }
 
 // What profiles of waiting take: about one sample for so long a wait, and one of so many
@@ -81,7 +84,11 @@ func NewWebHandler(c WebConfig) http.Handler {
 	if c.PProf {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 		mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
-		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		changed := c.Profiling
+		if changed == nil {
+			changed = func() {}
+		}
+		mux.HandleFunc("GET /debug/pprof/profile", cpuProfile(changed))
 		mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	}
