@@ -34,6 +34,12 @@
 // in order is a test that goes through the compiled program from the packet path on, and refuses
 // whatever is not known to do without the runtime.
 //
+// # How it is seen
+//
+// Whoever asks for all stacks finds the goroutine in a system call, at Call. CPU profiles have its time
+// with its whole stack, but for one that begins meanwhile: the runtime tells a thread of that only when
+// it next runs a goroutine there, so f has to return for a moment. An execution trace shows a system call.
+//
 // # Where it works
 //
 // On Linux, amd64, without the race detector. Elsewhere Call says so and calls nothing.

@@ -256,4 +256,7 @@ func TestProfilesAreWritten(t *testing.T) {
 		assert.Positive(t, info.Size(), p.file)
 	}
 	assert.Contains(t, textsOf(t, filepath.Join(dir, "cpu.svg")), "CPU time of eipgw under load")
+	svg, err := os.ReadFile(filepath.Join(dir, "cpu.svg"))
+	require.NoError(t, err)
+	assert.Contains(t, string(svg), "dataplane.(*Worker).round:", "the worker, which is outside of the runtime")
 }
