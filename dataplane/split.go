@@ -171,7 +171,7 @@ func (s *Fragments) Next(to *Frame) bool {
 	}
 	n, more := s.share(len(rest))
 	ip := len(s.front)
-	to.AttachKept(to.buf, 0, ip+s.n+n)
+	to.AttachKept(to.buf, 0, ip+s.n+n) // its own buffer again
 	p := to.Bytes()
 	copy(p, s.front)
 	copy(p[ip:], s.header[:s.n])
